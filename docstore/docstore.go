@@ -1,0 +1,55 @@
+package docstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"changefeed"
+)
+
+// Document is the current state of one document.
+type Document struct {
+	ID  string
+	Rev string // CouchDB's _rev; empty elsewhere
+	// Type and Domain are null where the store does not know them.
+	Type   changefeed.Text
+	Domain changefeed.Text
+	// Body is the document as a JSON object.
+	Body json.RawMessage
+	// Deleted says that the document is there and marked as deleted.
+	Deleted bool
+}
+
+// Result is the answer for one id: a document, or the error that says why there
+// is none.
+type Result struct {
+	Document Document
+	Err      error // nil, or wraps one of the errors below
+}
+
+// The errors of a Result. They concern one document; an error of GetMany itself
+// concerns the whole batch and is worth another try.
+var (
+	// ErrNotFound: no such document in a snapshot that holds the horizon.
+	ErrNotFound = errors.New("document not found")
+	// ErrDeleted: the store knows that the document was deleted.
+	ErrDeleted = errors.New("document deleted")
+	// ErrConvert: the document or its id cannot be converted.
+	ErrConvert = errors.New("document cannot be converted")
+)
+
+// ErrNotVisible is returned by GetMany where the horizon is not visible yet
+// after a short wait. Another try later will do.
+var ErrNotVisible = errors.New("changes are not visible in the document store yet")
+
+// MaxBatch is the greatest number of ids of one GetMany.
+const MaxBatch = 500
+
+// Store reads the current documents of one source.
+type Store interface {
+	// GetMany returns one result for each id, in the order of ids, in a constant
+	// number of queries. Everything that the horizon names is visible in what it
+	// reads. At most MaxBatch ids may be asked for.
+	GetMany(ctx context.Context, at Horizon, ids []string) ([]Result, error)
+}

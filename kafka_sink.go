@@ -1,0 +1,119 @@
+package changefeed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ProducerOptions are the client options without which records would break the
+// contract: idempotent, acknowledged by all replicas, retried without end,
+// partitioned by the key over all partitions, never compressed. Append to them
+// the addresses and the security of the brokers.
+func ProducerOptions() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(kgo.KafkaHasher(Murmur2))),
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerLinger(300 * time.Microsecond),
+		kgo.MaxBufferedRecords(50_000),
+		kgo.MaxBufferedBytes(32 << 20),
+		kgo.UnknownTopicRetries(4),
+	}
+}
+
+// ErrSinkClosed is returned by Publish after a record could not be delivered or
+// the sink was closed.
+var ErrSinkClosed = errors.New("sink is closed")
+
+// KafkaSink is a Sink on Kafka topics. Topics must exist.
+type KafkaSink struct {
+	client *kgo.Client
+	acked  Acked
+
+	mu    sync.Mutex // serialises acknowledgements, which come from the client's goroutines
+	floor floor
+	err   error // the first failure
+}
+
+var _ Sink = (*KafkaSink)(nil)
+
+// NewKafkaSink returns a sink that produces with the client, which has been made
+// with [ProducerOptions] and belongs to the sink: Close closes it.
+func NewKafkaSink(client *kgo.Client, acked Acked) *KafkaSink {
+	return &KafkaSink{client: client, acked: acked}
+}
+
+// Publish implements [Sink].
+func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) error {
+	var slab recordSlab
+	slab.grow(len(changes))
+	for i := range changes {
+		slab.add(&changes[i])
+	}
+	b, err := s.begin(seq, len(changes))
+	if err != nil {
+		return err
+	}
+	promise := func(r *kgo.Record, err error) { s.finish(b, r, err) }
+	for i := range slab.finish() {
+		s.client.Produce(ctx, &slab.records[i], promise)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *KafkaSink) begin(seq uint64, records int) (*batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil, s.err
+	}
+	b := s.floor.add(seq, records)
+	if s.floor.advance() {
+		s.acked(s.floor.value, nil)
+	}
+	return b, nil
+}
+
+// finish is called once a record, by one goroutine of the client at a time.
+func (s *KafkaSink) finish(b *batch, r *kgo.Record, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return // a floor above a failure would claim what was not delivered
+	}
+	if err != nil {
+		s.err = fmt.Errorf("publish %q to topic %s: %w", r.Key, r.Topic, explainProduce(err))
+		s.acked(s.floor.value, s.err)
+		return
+	}
+	if b.left--; b.left == 0 && s.floor.advance() {
+		s.acked(s.floor.value, nil)
+	}
+}
+
+// Flush waits until everything published has been acknowledged, or ctx ends.
+func (s *KafkaSink) Flush(ctx context.Context) error {
+	if err := s.client.Flush(ctx); err != nil {
+		return fmt.Errorf("flush sink: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Close drops what has not been acknowledged and closes the client.
+func (s *KafkaSink) Close() {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = ErrSinkClosed // the records dropped below must not report a failure
+	}
+	s.mu.Unlock()
+	s.client.CloseAllowingRebalance()
+}
