@@ -1,0 +1,206 @@
+package cdc
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"changefeed"
+)
+
+// Config says what one publisher publishes, and from where.
+type Config struct {
+	// Source is the name of the database in positions, logs and metrics. It
+	// holds no "/".
+	Source string
+	// DSN is a connection string of libpq's kind, a URL or key=value pairs. The
+	// publisher adds replication=database where it needs it.
+	DSN string
+	// Slot is the logical replication slot. Default: changefeed_<source>.
+	Slot string
+	// Publication is the first publication's name; tables that leave out
+	// operations are in others, whose names start with it. Default: as Slot.
+	Publication string
+	// Tables are the routes. At least one.
+	Tables []Table
+	// Epoch of the source's positions. Default: 1.
+	Epoch uint32
+	// StatusInterval is the time between two status updates to the server.
+	// Default: 1 s. It must be well below the server's wal_sender_timeout.
+	StatusInterval time.Duration
+	// StartupTimeout is how long Run waits for a server that cannot be reached
+	// at the start. Default: 60 s. Later losses are waited for without end.
+	StartupTimeout time.Duration
+	// DrainTimeout is how long Run goes on after its context has ended, until
+	// what has been read is acknowledged. Default: 30 s.
+	DrainTimeout time.Duration
+	// NoWait makes Run fail at once where the slot is active elsewhere, instead
+	// of waiting for it as a stand-by.
+	NoWait bool
+	// PieceDocuments and PieceBytes bound what is held of one transaction: past
+	// either it is published in pieces. Positions depend on them. Defaults:
+	// 50,000 documents and 16 MiB as counted from the log.
+	PieceDocuments int
+	PieceBytes     int
+}
+
+// The defaults of Config.
+const (
+	DefaultStatusInterval = time.Second
+	DefaultStartupTimeout = 60 * time.Second
+	DefaultDrainTimeout   = 30 * time.Second
+	DefaultPieceDocuments = 50_000
+	DefaultPieceBytes     = 16 << 20
+)
+
+// WithDefaults returns a copy with every zero field set to its default.
+func (c Config) WithDefaults() Config {
+	if c.Slot == "" {
+		c.Slot = "changefeed_" + c.Source
+	}
+	if c.Publication == "" {
+		c.Publication = c.Slot
+	}
+	c.Epoch = max(c.Epoch, 1)
+	setDefault(&c.StatusInterval, DefaultStatusInterval)
+	setDefault(&c.StartupTimeout, DefaultStartupTimeout)
+	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
+	setDefault(&c.PieceDocuments, DefaultPieceDocuments)
+	setDefault(&c.PieceBytes, DefaultPieceBytes)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports every fault that shows without the database.
+func (c Config) Validate() error {
+	var faults []error
+	if err := validateSource(c.Source); err != nil {
+		faults = append(faults, err)
+	}
+	if c.DSN == "" {
+		faults = append(faults, fmt.Errorf("source %s: no connection string: set dsn", c.Source))
+	}
+	names := []string{c.Slot, c.Publication}
+	for _, p := range c.Publications() {
+		if p.Name != c.Publication {
+			names = append(names, p.Name)
+		}
+	}
+	for _, name := range names {
+		if err := validateSlot(name); err != nil {
+			faults = append(faults, fmt.Errorf("source %s: %w", c.Source, err))
+		}
+	}
+	faults = append(faults, c.validateLimits())
+	if len(c.Tables) == 0 {
+		faults = append(faults, fmt.Errorf("source %s: no tables: name at least one under tables", c.Source))
+	}
+	seen := make(map[TableName]bool)
+	for i := range c.Tables {
+		t := &c.Tables[i]
+		if seen[t.Name] {
+			faults = append(faults, fmt.Errorf("table %s: it is listed twice: a table has one route", t.Name))
+		}
+		seen[t.Name] = true
+		faults = append(faults, t.validate(c.Tables))
+	}
+	return errors.Join(faults...)
+}
+
+// maxPieceBytes keeps the texts of a piece, escaped, within what a span can
+// address.
+const maxPieceBytes = 256 << 20
+
+// validateLimits compares numbers with their bounds. Zero stands for a default.
+func (c *Config) validateLimits() error {
+	var faults []error
+	for _, limit := range []struct {
+		name        string
+		value, most int64
+	}{
+		{"epoch", int64(c.Epoch), changefeed.MaxEpoch},
+		{"status interval", int64(c.StatusInterval), math.MaxInt64},
+		{"startup timeout", int64(c.StartupTimeout), math.MaxInt64},
+		{"drain timeout", int64(c.DrainTimeout), math.MaxInt64},
+		{"documents of a piece", int64(c.PieceDocuments), 1 << 24},
+		{"bytes of a piece", int64(c.PieceBytes), maxPieceBytes},
+	} {
+		if limit.value < 0 || limit.value > limit.most {
+			faults = append(faults, fmt.Errorf("source %s: %s is %d: want 1 to %d", c.Source, limit.name, limit.value, limit.most))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// validateSource wants a name that can stand in a position, a slot's name and a
+// metric's label.
+func validateSource(name string) error {
+	if err := validateSlot(name); err != nil {
+		return fmt.Errorf("source name: %w", err)
+	}
+	return nil
+}
+
+// validateSlot applies PostgreSQL's rule for slot names, to all names that it
+// is derived from.
+func validateSlot(name string) error {
+	if name == "" || len(name) > 63 {
+		return fmt.Errorf("name %q must have 1 to 63 characters", name)
+	}
+	for _, r := range name {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' {
+			return fmt.Errorf("name %q holds %q: use lower-case letters, digits and \"_\"", name, r)
+		}
+	}
+	return nil
+}
+
+// Publication is one publication that a slot is read through.
+type Publication struct {
+	Name       string
+	Operations Operations
+	Tables     []*Table
+}
+
+// Publications groups the tables by the operations that they publish: a
+// publication has one set of operations for all its tables. Call it on a Config
+// with defaults.
+func (c *Config) Publications() []Publication {
+	var all []Publication
+	for i := range c.Tables {
+		t := &c.Tables[i]
+		ops := t.operations()
+		name := c.Publication
+		if ops != AllOperations {
+			name += "_" + ops.suffix()
+		}
+		at := 0
+		for at < len(all) && all[at].Name != name {
+			at++
+		}
+		if at == len(all) {
+			all = append(all, Publication{Name: name, Operations: ops})
+		}
+		all[at].Tables = append(all[at].Tables, t)
+	}
+	return all
+}
+
+// dataSourceName is the name that changes of a table carry where the route
+// gives none, and under which its document store is registered.
+func dataSourceName(source string, t TableName) string { return source + "/" + t.String() }
+
+// DataSourceName returns the data source name of a table's changes.
+func (c *Config) DataSourceName(t *Table) string {
+	if t.DataSourceName != "" {
+		return t.DataSourceName
+	}
+	return dataSourceName(c.Source, t.Name)
+}

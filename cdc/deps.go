@@ -1,0 +1,51 @@
+package cdc
+
+import (
+	"context"
+	"log/slog"
+	"net"
+
+	"changefeed"
+)
+
+// Sink is what a publisher publishes to: one for each replication session, so
+// that nothing of a session that was lost is sent after the next one began.
+type Sink interface {
+	changefeed.Sink
+	// Close drops what is not acknowledged yet.
+	Close()
+}
+
+// ParentLookup reads the rows of one parent table, for changes of satellites
+// whose parent's row is not in the same transaction.
+type ParentLookup interface {
+	// Columns returns, for each document id, the text of the columns of its row
+	// as the server's output functions write it, or nil where there is no such
+	// row; a row of no columns is empty, not nil. It reads in a snapshot in which
+	// everything of at is visible, and waits for that. Texts must not depend on
+	// a role's settings: see the package documentation. An error is taken to
+	// pass: the call is repeated until it is answered.
+	Columns(ctx context.Context, at Seen, ids, columns []string) ([][]changefeed.Text, error)
+}
+
+// Seen names what a lookup has to see: the transactions streamed lately.
+type Seen struct {
+	Source string
+	Epoch  uint32
+	XIDs   []uint64 // 64-bit, distinct, ascending; without those that the last lookup has seen
+	LSN    uint64   // the highest start of a commit record streamed so far
+}
+
+// Deps are what a publisher works with.
+type Deps struct {
+	// OpenSink makes the sink of a session. Required.
+	OpenSink func(changefeed.Acked) (Sink, error)
+	// Parents has a lookup for each table that is a parent of satellites. Of
+	// another table it serves for columns that an update does not send.
+	Parents map[TableName]ParentLookup
+	// Dial opens the network connections to the server. Default: a
+	// [net.Dialer]'s DialContext.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Log is required.
+	Log *slog.Logger
+}
