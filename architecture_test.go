@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -60,6 +59,7 @@ var layers = []layer{
 	{pkg: "changefeed/commcare/*", ours: []string{module, "changefeed/cdc", "changefeed/commcare/...", "changefeed/docstore/...", "changefeed/pillows/..."}},
 
 	{pkg: "changefeed/ops", ours: []string{module}},
+	{pkg: "changefeed/internal/broker"},
 	{pkg: "changefeed/internal/localpg"},
 	{pkg: "changefeed/cmd/*", ours: []string{"changefeed/..."}},
 }
@@ -101,6 +101,7 @@ func TestLayersRefuseImportsAgainstTheArrows(t *testing.T) {
 		{module, "github.com/twmb/franz-go/pkg/kgo", true},
 		{module, "github.com/twmb/franz-go/pkg/kmsg", false},
 		{module, "changefeed/docstore", false},
+		{module, "changefeed/internal/localpg", false},
 		{"changefeed/cdc", "github.com/jackc/pglogrepl", true},
 		{"changefeed/cdc", "changefeed/cdc/internal/pgoutput", true},
 		{"changefeed/cdc", "changefeed/docstore", false},
@@ -137,8 +138,10 @@ func TestLayersRefuseImportsAgainstTheArrows(t *testing.T) {
 			t.Errorf("%s imports %s: allowed %v (%q), want %v", tt.pkg, tt.imported, !tt.allowed, reason, tt.allowed)
 		}
 	}
-	if l, ok := layerOf("changefeed/elsewhere"); ok {
-		t.Errorf("changefeed/elsewhere: in layer %s, want none", l.pkg)
+	for _, pkg := range []string{"changefeed/elsewhere", "changefeed/internal/elsewhere", "changefeed/pillows/ucr/elsewhere"} {
+		if l, ok := layerOf(pkg); ok {
+			t.Errorf("%s: in layer %s, want none", pkg, l.pkg)
+		}
 	}
 }
 
@@ -192,12 +195,12 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	for name, version := range explained {
 		inProgram, inTools := required["go.mod "+name], required["tools.mod "+name]
 		if version != inProgram && version != inTools {
-			t.Errorf("%s has %s %s, go.mod has %q and tools.mod %q", decisions, name, version, inProgram, inTools)
+			t.Errorf("%s has %s %s, but go.mod requires %q of it and tools.mod %q: correct or remove the row", decisions, name, version, inProgram, inTools)
 		}
 	}
 }
 
-// layerOf returns the layer of a package: the longest match, an internal package falling back to the package it belongs to.
+// layerOf returns the layer of a package: its own, or for an internal package without one that of the package it belongs to.
 func layerOf(pkg string) (layer, bool) {
 	for {
 		for _, l := range layers {
@@ -220,15 +223,13 @@ func (l layer) refuses(pkg, imported string) string {
 		return ""
 	case !isOurs(imported):
 		if l.outside != nil && !slices.Contains(l.outside, imported) {
-			return fmt.Sprintf("outside the standard library its layer may import only %q", l.outside)
+			return "of other modules its layer may import " + listed(l.outside)
 		}
 		return ""
 	case isTestSupport(imported):
 		return "test support is for tests"
-	case strings.HasPrefix(imported, pkg+"/internal/"):
-		return ""
 	}
-	if owner, internal := ownerOfInternal(pkg); internal && strings.HasPrefix(imported, owner+"/internal/") {
+	if owner, internal := ownerOfInternal(imported); internal && (pkg == owner || strings.HasPrefix(pkg, owner+"/internal/")) {
 		return ""
 	}
 	for _, allowed := range l.ours {
@@ -236,7 +237,14 @@ func (l layer) refuses(pkg, imported string) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("of this module its layer may import only %q", l.ours)
+	return "of this module its layer may import " + listed(l.ours)
+}
+
+func listed(packages []string) string {
+	if len(packages) == 0 {
+		return "nothing"
+	}
+	return "only " + strings.Join(packages, ", ")
 }
 
 func isOurs(pkg string) bool { return pkg == module || strings.HasPrefix(pkg, module+"/") }
@@ -249,10 +257,11 @@ func isStandard(pkg string) bool {
 // isTestSupport tells the packages that serve tests by their names: cdctest, docstoretest, pillowtest, localpgtest and so on.
 func isTestSupport(pkg string) bool { return isOurs(pkg) && strings.HasSuffix(path.Base(pkg), "test") }
 
-// ownerOfInternal returns the package to whose tree Go confines an internal package.
+// ownerOfInternal returns the package that an internal package belongs to. What lies in the module's own internal folder belongs to no
+// package: Go lets the whole module import it, so it needs a layer like any other.
 func ownerOfInternal(pkg string) (string, bool) {
 	i := strings.LastIndex(pkg, "/internal/")
-	if i < 0 {
+	if i < 0 || pkg[:i] == module {
 		return "", false
 	}
 	return pkg[:i], true

@@ -62,11 +62,15 @@ func (m *Meta) complete() error {
 
 // set stores one member, given as raw JSON.
 func (m *Meta) set(rawName, value []byte) (err error) {
-	name, err := stringOf(rawName)
-	if err != nil {
-		return err
+	name := rawName[1 : len(rawName)-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		plain, err := stringOf(rawName)
+		if err != nil {
+			return err
+		}
+		name = []byte(plain)
 	}
-	switch name {
+	switch string(name) { // compared in place, without a copy
 	case fieldDocumentID:
 		m.DocumentID, err = requiredString(value)
 	case fieldDocumentRev:

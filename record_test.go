@@ -32,7 +32,7 @@ func TestRecordCarriesTheChange(t *testing.T) {
 		headers[h.Key] = string(h.Value)
 	}
 	wantHeaders := map[string]string{
-		"position": "main/1/00000016B374D848/3", "version": "4503697104525384", "xid": "4294967303",
+		"position": "main/1/00000016B374D848/3", "version": "4503697127430216", "xid": "4294967303",
 	}
 	if diff := cmp.Diff(wantHeaders, headers); diff != "" {
 		t.Error(diff)

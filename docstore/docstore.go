@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"changefeed"
 )
@@ -42,6 +43,10 @@ var (
 // ErrNotVisible is returned by GetMany where the horizon is not visible yet
 // after a short wait. Another try later will do.
 var ErrNotVisible = errors.New("changes are not visible in the document store yet")
+
+// DefaultVisibilityWait is how long a store waits for a horizon that is not
+// visible yet, unless it is told otherwise.
+const DefaultVisibilityWait = 2 * time.Second
 
 // MaxBatch is the greatest number of ids of one GetMany.
 const MaxBatch = 500

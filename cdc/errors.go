@@ -1,0 +1,174 @@
+package cdc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Errors of [Publisher.Run] that a caller may want to tell apart.
+var (
+	// ErrUnreachable: Config.StartupTimeout is over and the publisher has not
+	// come as far as its slot once.
+	ErrUnreachable = errors.New("source cannot be reached")
+	// ErrSlotInUse: another process reads the slot, and Config.NoWait is set.
+	ErrSlotInUse = errors.New("replication slot is in use")
+	// ErrSlotMissing: the slot does not exist.
+	ErrSlotMissing = errors.New("replication slot does not exist")
+	// ErrPublicationMissing: a publication does not exist now, or did not where
+	// the log is being read.
+	ErrPublicationMissing = errors.New("publication does not exist")
+	// ErrProtocol: the server sent what the replication protocol does not allow
+	// or this package does not know. It is never skipped.
+	ErrProtocol = errors.New("replication stream cannot be read")
+	// ErrDrain: Config.DrainTimeout is over, or the drain failed otherwise.
+	// What was left is published again by the next run.
+	ErrDrain = errors.New("not everything was acknowledged")
+)
+
+// ColumnError says that a table's rows come without a column that its route
+// reads.
+type ColumnError struct {
+	Table    TableName // the route
+	Relation TableName // the table, or the partition of it, that sent the rows
+	Column   string
+	LSN      uint64 // where the log was being read
+}
+
+// Error names the remedy.
+func (e *ColumnError) Error() string {
+	return fmt.Sprintf("route %s at %s: column %q is not among the published columns of %s: name a column that is, "+
+		"or add it with \"changefeed init\" or ALTER PUBLICATION … SET TABLE; nothing from here on is acknowledged meanwhile",
+		e.Table, pglogrepl.LSN(e.LSN), e.Column, e.Relation.SQL())
+}
+
+// IdentityError says that a row was deleted, and its old tuple does not tell
+// which document that was.
+type IdentityError struct {
+	Table    TableName
+	Relation TableName
+	Columns  []string // of the document id
+	LSN      uint64
+}
+
+// Error names the remedy.
+func (e *IdentityError) Error() string {
+	columns := make([]string, len(e.Columns))
+	for i, name := range e.Columns {
+		columns[i] = QuoteIdent(name)
+	}
+	table := e.Relation.SQL()
+	return fmt.Sprintf("route %s at %s: a deletion of %s does not carry %s, because the replica identity leaves it out: "+
+		"\"changefeed init\" sets one, or CREATE UNIQUE INDEX CONCURRENTLY … ON %s (%s) and ALTER TABLE %s REPLICA IDENTITY USING INDEX …; "+
+		"deletions before that cannot be published: leave delete out of the route's operations to pass them",
+		e.Table, pglogrepl.LSN(e.LSN), table, strings.Join(e.Columns, ", "), table, strings.Join(columns, ", "), table)
+}
+
+// UnsentError says that an update did not send a column that the route needs,
+// because it is stored out of line and was not touched.
+type UnsentError struct {
+	Table    TableName
+	Relation TableName
+	Column   string
+	LSN      uint64
+}
+
+// Error names the remedy.
+func (e *UnsentError) Error() string {
+	return fmt.Sprintf("route %s at %s: an update of %s does not send column %q, which is stored out of line: "+
+		"take the column out of the route, or publish the table with a list of short columns (PostgreSQL 15 or later)",
+		e.Table, pglogrepl.LSN(e.LSN), e.Relation.SQL(), e.Column)
+}
+
+// interruption is an error after which a session ends and the next one begins
+// from what the server was told, without limit.
+type interruption struct {
+	waits string // what the publisher waits for then: server, sink
+	err   error
+}
+
+func (e *interruption) Error() string { return e.err.Error() }
+func (e *interruption) Unwrap() error { return e.err }
+
+func serverLost(err error) error { return &interruption{waits: "server", err: err} }
+func sinkFailed(err error) error { return &interruption{waits: "sink", err: err} }
+
+// The SQLSTATEs that mean something to a publisher.
+const (
+	codeObjectInUse      = "55006" // the slot is active
+	codeUndefinedObject  = "42704" // no such slot or publication
+	codeNotPrerequisite  = "55000" // the slot is lost; as a warning, a publication is missing here
+	codePrivilege        = "42501"
+	codeInvalidPassword  = "28P01"
+	classNoResources     = "53"
+	classIntervention    = "57" // shutdown, starting up, cancelled
+	classSystem          = "58"
+	classConnection      = "08"
+	classRollback        = "40"
+	sqlStateClassLetters = 2
+)
+
+// sqlState returns the code of a server's error, or "".
+func sqlState(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return pgErr.Code
+	}
+	return ""
+}
+
+// passes reports whether an error of a connection goes away by itself: the
+// network's, and those of a server that is busy, starting or stopping.
+func passes(err error) bool {
+	code := sqlState(err)
+	if len(code) < sqlStateClassLetters {
+		return true
+	}
+	switch code[:sqlStateClassLetters] {
+	case classConnection, classRollback, classNoResources, classIntervention, classSystem:
+		return true
+	default:
+		return false
+	}
+}
+
+// explainConnect says what to do about a connection that the server refuses.
+func explainConnect(err error) error {
+	switch code := sqlState(err); {
+	case code == codeInvalidPassword:
+		return fmt.Errorf("%w: check the user and the password of dsn", err)
+	case strings.HasPrefix(code, "28"):
+		return fmt.Errorf("%w: allow the publisher's role and address in pg_hba.conf", err)
+	case code == codePrivilege:
+		return fmt.Errorf("%w: grant the publisher's role what it lacks; replication needs ALTER ROLE … REPLICATION", err)
+	default:
+		return err
+	}
+}
+
+// explainStart says what to do about a slot that cannot be read.
+func explainStart(err error, slot string) error {
+	switch sqlState(err) {
+	case codeUndefinedObject:
+		return fmt.Errorf("start replication: %w: %w: create it with \"changefeed init\"; "+
+			"what was committed while there was no slot is not in it: run \"changefeed reconcile\" afterwards", ErrSlotMissing, err)
+	case codeNotPrerequisite:
+		return fmt.Errorf("start replication: slot %s: %w: if it is lost, replace it with \"changefeed deinit\" and \"changefeed init\", "+
+			"and run \"changefeed reconcile\" for what it no longer holds", slot, err)
+	default:
+		return fmt.Errorf("start replication: slot %s: %w", slot, explainConnect(err))
+	}
+}
+
+// explainStream says what to do about an error that the server met while it was
+// decoding.
+func explainStream(err error) error {
+	if sqlState(err) == codeUndefinedObject {
+		return fmt.Errorf("read replication stream: %w: %w: it must have existed before the slot and must not be dropped; "+
+			"replace both with \"changefeed deinit\" and \"changefeed init\", and run \"changefeed reconcile\"", ErrPublicationMissing, err)
+	}
+	return fmt.Errorf("read replication stream: %w", err)
+}

@@ -1,0 +1,158 @@
+package cdc
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+
+	"changefeed"
+)
+
+// publishChanges is how many changes go to the sink in one call.
+const publishChanges = 512
+
+// outlet is the publishing stage of a session: it takes batches from the queue,
+// looks parents up, writes changes out and gives them to the sink. It may wait
+// as long as sink and lookups make it.
+type outlet struct {
+	source   string
+	epoch    uint32
+	queue    *queue
+	window   *window
+	sink     changefeed.Sink
+	parents  *parents
+	counters *counters
+
+	batch   batch
+	changes []changefeed.Change
+	seq     uint64 // of the last call of Publish
+	mark    int    // of batch.marks: the next one to enter the window
+}
+
+// run publishes until the queue is closed and everything in it has been
+// acknowledged.
+func (o *outlet) run(ctx context.Context) error {
+	for {
+		more, err := o.queue.take(ctx, &o.batch)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return o.window.room(ctx, 1)
+		}
+		if err := o.publish(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// publish gives the batch to the sink.
+func (o *outlet) publish(ctx context.Context) error {
+	if err := o.parents.resolve(ctx, &o.batch); err != nil {
+		return err
+	}
+	text := string(o.batch.text) // the changes' strings are cut from this one copy
+	now := time.Now().UTC()
+	o.mark = 0
+	o.changes = o.changes[:0]
+	for i := range o.batch.documents {
+		doc := &o.batch.documents[i]
+		if doc.gone {
+			o.counters.parentsGone.Add(1)
+			continue
+		}
+		c, err := o.change(doc, text, now)
+		if err != nil {
+			return err
+		}
+		o.changes = append(o.changes, c)
+		if len(o.changes) < publishChanges {
+			continue
+		}
+		if err := o.send(ctx, i+1); err != nil {
+			return err
+		}
+	}
+	return o.send(ctx, len(o.batch.documents))
+}
+
+// send gives the changes at hand to the sink. They are those of the batch's
+// first so many documents that were not sent before.
+func (o *outlet) send(ctx context.Context, documents int) error {
+	n := len(o.changes)
+	if n > 0 {
+		if err := o.window.room(ctx, windowBatches); err != nil {
+			return err
+		}
+		o.seq++
+		if err := o.sink.Publish(ctx, o.seq, o.changes); err != nil {
+			return sinkFailed(err)
+		}
+		o.counters.published.Add(uint64(n))
+		o.changes = o.changes[:0]
+	}
+	var lsn uint64
+	for ; o.mark < len(o.batch.marks) && o.batch.marks[o.mark].documents <= documents; o.mark++ {
+		lsn = o.batch.marks[o.mark].lsn
+	}
+	if n > 0 || lsn > 0 {
+		o.window.add(o.seq, n, lsn)
+	}
+	return nil
+}
+
+// change writes a document's change out.
+func (o *outlet) change(doc *document, text string, now time.Time) (changefeed.Change, error) {
+	r := doc.route
+	version, err := changefeed.LogVersion(o.epoch, doc.lsn)
+	if err != nil {
+		return changefeed.Change{}, err
+	}
+	c := changefeed.Change{
+		Topic:    r.table.Topic,
+		Position: changefeed.Position{Source: o.source, Epoch: o.epoch, LSN: doc.lsn, Ordinal: doc.ordinal},
+		Version:  version,
+		XID:      doc.xid,
+		Meta: changefeed.Meta{
+			DocumentID:          textOf(doc.id, text).String,
+			DataSourceType:      changefeed.SourceTypeSQL,
+			DataSourceName:      r.sourceName,
+			Domain:              doc.value(&r.table.Domain, r.domain, text),
+			DocumentType:        doc.value(&r.table.DocumentType, r.docType, text),
+			DocumentSubtype:     doc.value(&r.table.DocumentSubtype, r.docSubtype, text),
+			IsDeletion:          doc.deleted,
+			PublishTimestamp:    now,
+			OriginalPublication: now,
+		},
+	}
+	if r.deletion >= 0 && !doc.deleted {
+		c.Meta.IsDeletion, err = r.table.Deleted.Holds(textOf(doc.values[r.deletion], text))
+		if err != nil {
+			return c, fmt.Errorf("route %s at %s, document %q: deleted: %w", r.table.Name, pglogrepl.LSN(doc.lsn), c.Meta.DocumentID, err)
+		}
+	}
+	return c, nil
+}
+
+// value applies a route's rule to the document's text in attribute at. What is
+// not known is null: a rule's default stands for a value that the row has.
+func (d *document) value(v *Value, at int, text string) changefeed.Text {
+	switch {
+	case at < 0:
+		return v.Constant
+	case d.values[at].length == spanUnknown:
+		return changefeed.Text{}
+	default:
+		return v.Of(textOf(d.values[at], text))
+	}
+}
+
+// textOf cuts a span out of its text.
+func textOf(s span, text string) changefeed.Text {
+	if s.length < 0 {
+		return changefeed.Text{}
+	}
+	return changefeed.NewText(text[s.start : int(s.start)+int(s.length)])
+}

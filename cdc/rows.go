@@ -1,0 +1,209 @@
+package cdc
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"changefeed"
+	"changefeed/cdc/internal/pgoutput"
+)
+
+// change takes the row in a.row.
+func (a *assembler) change(ctx context.Context, op Operations) error {
+	rel, err := a.announced()
+	if err != nil {
+		return err
+	}
+	a.counters.rows.Add(1)
+	if rel.route == nil || rel.route.operations&op == 0 {
+		a.counters.ignored.Add(1)
+		return nil
+	}
+	if op == Delete {
+		err = a.deleted(rel)
+	} else {
+		err = a.saved(rel)
+	}
+	if err != nil {
+		return a.located(err)
+	}
+	if len(a.docs.list) < a.pieceDocuments && a.tx.bytes < a.pieceBytes {
+		return nil
+	}
+	return a.emit(ctx)
+}
+
+// announced returns the relation of the row, whose tuples fit it.
+func (a *assembler) announced() (*relation, error) {
+	rel := a.relations[a.row.RelationID]
+	switch {
+	case !a.tx.open:
+		return nil, fmt.Errorf("%w: row of relation %d outside a transaction", ErrProtocol, a.row.RelationID)
+	case rel == nil:
+		return nil, fmt.Errorf("%w: row of relation %d, which was not announced", ErrProtocol, a.row.RelationID)
+	}
+	for _, tuple := range [...]pgoutput.Tuple{a.row.Old, a.row.New} {
+		if tuple != nil && len(tuple) != rel.width {
+			return nil, fmt.Errorf("%w: row of %s has %d columns, %d were announced", ErrProtocol, rel.name, len(tuple), rel.width)
+		}
+	}
+	return rel, nil
+}
+
+// saved takes an insert or an update.
+func (a *assembler) saved(rel *relation) error {
+	r := rel.route
+	var ok bool
+	var err error
+	if a.id, ok, err = a.appendNewID(a.id[:0], rel); err != nil {
+		return err
+	}
+	if err := a.leaves(rel); err != nil {
+		return err
+	}
+	if !ok {
+		a.counters.withoutDocument.Add(1)
+		return nil
+	}
+	doc, isNew := a.docs.touch(r.document(), a.id)
+	if r.parent != nil {
+		doc.lookup = doc.lookup || isNew
+		return nil
+	}
+	return a.setValues(doc, rel)
+}
+
+// leaves takes what an update says of the document that the row belonged to
+// before: with another id, that document is deleted, or its parent has lost a
+// satellite.
+func (a *assembler) leaves(rel *relation) error {
+	if a.row.OldKind == pgoutput.OldNone || a.row.OldKind == pgoutput.OldKey && !rel.keyed {
+		return nil
+	}
+	if rel.route.parent == nil && rel.route.operations&Delete == 0 {
+		return nil
+	}
+	var ok bool
+	var err error
+	if a.oldID, ok, err = a.appendOldID(a.oldID[:0], rel); err != nil || !ok || bytes.Equal(a.id, a.oldID) {
+		return err
+	}
+	return a.removed(rel, a.oldID)
+}
+
+// deleted takes a delete.
+func (a *assembler) deleted(rel *relation) error {
+	var ok bool
+	var err error
+	if a.oldID, ok, err = a.appendOldID(a.oldID[:0], rel); err != nil {
+		return err
+	}
+	if !ok {
+		a.counters.withoutDocument.Add(1)
+		return nil
+	}
+	return a.removed(rel, a.oldID)
+}
+
+// removed takes the end of a row, or of its belonging to a document. Of a
+// deletion only what the old tuple carries is known.
+func (a *assembler) removed(rel *relation, id []byte) error {
+	doc, isNew := a.docs.touch(rel.route.document(), id)
+	if rel.route.parent != nil {
+		doc.lookup = doc.lookup || isNew
+		return nil
+	}
+	doc.route, doc.deleted, doc.lookup = rel.route, true, false
+	for i := range rel.attrs {
+		v, known := rel.attrs[i].before(a.row.OldKind, a.row.Old)
+		if err := a.setValue(doc, i, v, known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setValues takes the values of a document from its row.
+func (a *assembler) setValues(doc *document, rel *relation) error {
+	doc.route, doc.deleted, doc.lookup = rel.route, false, false
+	for i := range rel.attrs {
+		v, known := rel.attrs[i].now(&a.row)
+		if !known {
+			if rel.route.lookup == nil {
+				return &UnsentError{Table: rel.route.table.Name, Relation: rel.name, Column: rel.attrs[i].name}
+			}
+			doc.lookup = true
+		}
+		if err := a.setValue(doc, i, v, known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *assembler) setValue(doc *document, i int, v pgoutput.Value, known bool) error {
+	switch {
+	case !known:
+		doc.values[i] = span{length: spanUnknown}
+	case v.Kind == pgoutput.ValueNull:
+		doc.values[i] = span{length: spanNull}
+	case v.Kind == pgoutput.ValueText:
+		a.docs.text, doc.values[i] = appendSpan(a.docs.text, v.Data)
+		a.tx.bytes += len(v.Data)
+	default:
+		return fmt.Errorf("%w: a value of table %s is not in text form", ErrProtocol, doc.route.table.Name)
+	}
+	return nil
+}
+
+// appendNewID appends the id of the document that the row belongs to now. ok is
+// false where it belongs to none.
+func (a *assembler) appendNewID(dst []byte, rel *relation) (id []byte, ok bool, err error) {
+	for i := range rel.id {
+		c := &rel.id[i]
+		v, known := c.now(&a.row)
+		if !known {
+			return dst[:0], false, &UnsentError{Table: rel.route.table.Name, Relation: rel.name, Column: c.name}
+		}
+		if dst, ok, err = a.appendIDPart(dst, rel, i, v); !ok {
+			return dst[:0], false, err
+		}
+	}
+	return dst, len(dst) > 0, nil
+}
+
+// appendOldID appends the id of the document that the row belonged to.
+func (a *assembler) appendOldID(dst []byte, rel *relation) (id []byte, ok bool, err error) {
+	for i := range rel.id {
+		v, known := rel.id[i].before(a.row.OldKind, a.row.Old)
+		if !known {
+			return dst, false, &IdentityError{Table: rel.route.table.Name, Relation: rel.name, Columns: rel.route.table.DocumentID}
+		}
+		if dst, ok, err = a.appendIDPart(dst, rel, i, v); !ok {
+			return dst, false, err
+		}
+	}
+	return dst, len(dst) > 0, nil
+}
+
+// appendIDPart appends part i of an id. A null names no document: alone, and in
+// a satellite, where it is a reference to nothing. Among other columns of a row
+// that is a document itself it is an empty part.
+func (a *assembler) appendIDPart(dst []byte, rel *relation, i int, v pgoutput.Value) (id []byte, ok bool, err error) {
+	joined := len(rel.id) > 1
+	if i > 0 {
+		dst = append(dst, '/')
+	}
+	switch {
+	case v.Kind == pgoutput.ValueNull:
+		return dst, joined && rel.route.parent == nil, nil
+	case v.Kind != pgoutput.ValueText:
+		return dst, false, fmt.Errorf("%w: a value of table %s is not in text form", ErrProtocol, rel.name)
+	}
+	a.tx.bytes += len(v.Data)
+	if joined {
+		return changefeed.AppendIDPart(dst, v.Data), true, nil
+	}
+	return append(dst, v.Data...), true, nil
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+
+	"changefeed/pillows"
+	"changefeed/pillows/table"
+)
+
+// Pillow is a named subscriber.
+type Pillow struct {
+	Name       string      `yaml:"name"`
+	Topics     []string    `yaml:"topics"`
+	Processors []Processor `yaml:"processors"`
+}
+
+// Processor is one of the kinds: exactly one field is set.
+type Processor struct {
+	Table *ReportTable `yaml:"table"`
+}
+
+// ReportTable keeps a report table.
+type ReportTable struct {
+	Name    string   `yaml:"name"`
+	DSN     string   `yaml:"dsn"`
+	DSNFile string   `yaml:"dsn_file"`
+	Schema  string   `yaml:"schema"`
+	Columns []Column `yaml:"columns"`
+}
+
+// Column of a report table.
+type Column struct {
+	Name       string `yaml:"name"`
+	Path       string `yaml:"path"`
+	Type       string `yaml:"type"`
+	PrimaryKey bool   `yaml:"primary_key"`
+}
+
+// Config returns the processor's configuration.
+func (t *ReportTable) Config() table.Config {
+	out := table.Config{Name: t.Name, Schema: t.Schema}
+	for _, column := range t.Columns {
+		out.Columns = append(out.Columns, table.Column(column))
+	}
+	return out
+}
+
+// Validate reports every fault that shows without a server.
+func (c *Config) Validate() error {
+	var faults []error
+	if c.Kafka != nil {
+		faults = append(faults, c.Kafka.validate())
+	}
+	names := make(map[string]bool)
+	for i := range c.Postgres {
+		if p := &c.Postgres[i]; names[p.Name] {
+			faults = append(faults, fmt.Errorf("postgres[%d].name: %q is taken: each source has a name of its own", i, p.Name))
+		}
+		names[c.Postgres[i].Name] = true
+		_, err := c.Publisher(i)
+		faults = append(faults, err)
+	}
+	clear(names)
+	for i := range c.Pillows {
+		if p := &c.Pillows[i]; names[p.Name] {
+			faults = append(faults, fmt.Errorf("pillows[%d].name: %q is taken: each pillow has a name of its own", i, p.Name))
+		}
+		names[c.Pillows[i].Name] = true
+		faults = append(faults, c.validatePillow(i))
+	}
+	faults = append(faults, c.Log.validate())
+	return errors.Join(faults...)
+}
+
+func (c *Config) validatePillow(i int) error {
+	p := &c.Pillows[i]
+	at := fmt.Sprintf("pillows[%d]", i)
+	var faults []error
+	if err := (pillows.Config{Name: p.Name, Topics: p.Topics}).Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("%s: %w", at, err))
+	}
+	if len(p.Processors) == 0 {
+		faults = append(faults, fmt.Errorf("%s: no processors: a pillow without one does nothing", at))
+	}
+	for j, processor := range p.Processors {
+		at := fmt.Sprintf("%s.processors[%d]", at, j)
+		switch {
+		case processor.Table == nil:
+			faults = append(faults, fmt.Errorf("%s: no kind: write table: {…}", at))
+		case processor.Table.DSN == "":
+			faults = append(faults, fmt.Errorf("%s.table: no dsn, and no state.dsn or postgres source to take it from", at))
+		default:
+			if err := processor.Table.Config().Validate(); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", at, err))
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (l *Log) validate() error {
+	var faults []error
+	if l.Format != "text" && l.Format != "json" {
+		faults = append(faults, fmt.Errorf("log.format: %q: want text or json", l.Format))
+	}
+	if _, err := l.SlogLevel(); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}

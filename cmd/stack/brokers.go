@@ -1,0 +1,156 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"changefeed/internal/broker"
+)
+
+// ErrNoBrokers is wrapped where no broker answered in time.
+var ErrNoBrokers = errors.New("no broker can be reached")
+
+const (
+	clientID  = "changefeed"
+	pingPause = 500 * time.Millisecond
+	sayAfter  = 3 * time.Second // that brokers are waited for
+)
+
+// UseBroker makes the stack use an embedded broker that runs in this process.
+func (s *Stack) UseBroker(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.brokers = []kgo.Opt{kgo.SeedBrokers(address)}
+}
+
+func (s *Stack) brokersKnown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.brokers != nil
+}
+
+// FindBrokers waits until a broker answers, for up to the startup timeout. With
+// the embedded broker it looks for the one that another process runs.
+func (s *Stack) FindBrokers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Config.Startup(), ErrNoBrokers)
+	defer cancel()
+	begun := time.Now()
+	said := false
+	for {
+		err := s.tryBrokers(ctx)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, errSettings) {
+			return err
+		}
+		if !said && time.Since(begun) > sayAfter {
+			said = true
+			s.Log.Warn("waiting for the broker", "error", err, "timeout", s.Config.Startup())
+		}
+		select {
+		case <-time.After(pingPause):
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), ErrNoBrokers) {
+				return fmt.Errorf("%w within startup_timeout (%s): %w", ErrNoBrokers, s.Config.Startup(), err)
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// errSettings marks faults of the settings, which waiting does not mend.
+var errSettings = errors.New("kafka settings")
+
+func (s *Stack) tryBrokers(ctx context.Context) error {
+	opts, err := s.seeds()
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(append(opts, kgo.ClientID(clientID))...)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSettings, err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := client.Ping(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.brokers = opts
+	return nil
+}
+
+func (s *Stack) seeds() ([]kgo.Opt, error) {
+	if s.Config.Embedded() {
+		s.mu.Lock()
+		known := s.brokers
+		s.mu.Unlock()
+		if known != nil {
+			return known, nil
+		}
+		address, err := broker.Find(s.Config.DataDir)
+		if err != nil {
+			return nil, err
+		}
+		return []kgo.Opt{kgo.SeedBrokers(address)}, nil
+	}
+	opts, err := s.Config.Kafka.ClientOptions(s.Config.Path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errSettings, err)
+	}
+	return opts, nil
+}
+
+// clientOptions returns the options that every client shares.
+func (s *Stack) clientOptions() ([]kgo.Opt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.brokers == nil {
+		return nil, fmt.Errorf("make broker client: %w", ErrNoBrokers)
+	}
+	opts := append([]kgo.Opt(nil), s.brokers...)
+	return append(opts, kgo.ClientID(clientID), kgo.WithHooks(&outage{log: s.Log})), nil
+}
+
+// Admin returns a client for topics and groups. Close it after use.
+func (s *Stack) Admin() (*kadm.Client, error) {
+	client, err := s.client()
+	if err != nil {
+		return nil, err
+	}
+	return kadm.NewClient(client), nil
+}
+
+// Client returns a client with further options. Close it after use.
+func (s *Stack) Client(opts ...kgo.Opt) (*kgo.Client, error) { return s.client(opts...) }
+
+// outage says once that brokers cannot be reached, and once that they can
+// again: clients retry without end and would else be silent.
+type outage struct {
+	log  *slog.Logger
+	down atomic.Bool
+}
+
+var _ kgo.HookBrokerConnect = (*outage)(nil)
+
+// OnBrokerConnect implements kgo.HookBrokerConnect.
+func (o *outage) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	address := net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port))
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled) && o.down.CompareAndSwap(false, true):
+		o.log.Warn("broker cannot be reached, waiting for it", "broker", address, "error", err)
+	case err == nil && o.down.CompareAndSwap(true, false):
+		o.log.Info("broker is reached again", "broker", address)
+	}
+}

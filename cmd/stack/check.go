@@ -1,0 +1,105 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"changefeed/cdc"
+)
+
+// Check examines every configured part and changes nothing. What it finds about
+// each is in the findings, with what to do; what it could not examine, such as a
+// server that cannot be reached, is in the error.
+func (s *Stack) Check(ctx context.Context) ([]cdc.Finding, error) {
+	var found []cdc.Finding
+	var failures []error
+	for i := range s.Config.Postgres {
+		report, err := s.Preflight(ctx, i)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		for _, f := range report.Findings {
+			f.Subject = "source " + s.Config.Postgres[i].Name + ": " + f.Subject
+			found = append(found, f)
+		}
+	}
+	topics, err := s.checkTopics(ctx)
+	found, failures = append(found, topics...), append(failures, err)
+	for i := range s.Config.Pillows {
+		failures = append(failures, s.checkPillow(ctx, i))
+	}
+	return found, errors.Join(failures...)
+}
+
+// checkTopics looks for topics that are missing or kept carelessly.
+func (s *Stack) checkTopics(ctx context.Context) ([]cdc.Finding, error) {
+	if s.Config.Embedded() {
+		return []cdc.Finding{{
+			Severity: cdc.Info, Subject: "broker",
+			Problem: "kafka.brokers is not set: the embedded broker is used, one process without replication, in " + s.Config.DataDir,
+		}}, nil
+	}
+	if err := s.FindBrokers(ctx); err != nil {
+		return nil, err
+	}
+	adm, err := s.Admin()
+	if err != nil {
+		return nil, err
+	}
+	defer adm.Close()
+	topics, err := adm.ListTopics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	brokers, err := adm.ListBrokers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list brokers: %w", err)
+	}
+	var found []cdc.Finding
+	for _, name := range s.Config.TopicNames() {
+		if f, bad := examineTopic(name, topics, len(brokers)); bad {
+			found = append(found, f)
+		}
+	}
+	return found, nil
+}
+
+func examineTopic(name string, topics kadm.TopicDetails, brokers int) (cdc.Finding, bool) {
+	f := cdc.Finding{Subject: "topic " + name}
+	switch {
+	case !topics.Has(name):
+		f.Severity, f.Problem = cdc.Refuse, "it does not exist"
+		f.Remedies = []cdc.Remedy{{Text: "create it", Command: "changefeed init"}}
+	case brokers >= 3 && topics[name].Partitions.NumReplicas() < 3:
+		f.Severity = cdc.Warn
+		f.Problem = fmt.Sprintf("%d brokers, but its partitions have %d replicas: losing a broker can lose acknowledged changes",
+			brokers, topics[name].Partitions.NumReplicas())
+		f.Remedies = []cdc.Remedy{{Text: "raise its replication to 3 with kafka-reassign-partitions, and set min.insync.replicas=2"}}
+	default:
+		return f, false
+	}
+	return f, true
+}
+
+// checkPillow builds a pillow's processors and asks each whether it could work.
+func (s *Stack) checkPillow(ctx context.Context, i int) error {
+	processors, err := s.processors(i)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, p := range processors {
+		checker, ok := p.(interface{ Check(context.Context) error })
+		if !ok {
+			continue
+		}
+		if err := checker.Check(ctx); err != nil {
+			faults = append(faults, fmt.Errorf("pillow %s: %s: %w", s.Config.Pillows[i].Name, p.Name(), err))
+		}
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,94 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/jackc/pgx/v5"
+
+	"changefeed/cdc"
+)
+
+// Init makes what is missing: replica identities, publications and slots of all
+// sources, then the topics. It can be run again at any time.
+func (s *Stack) Init(ctx context.Context) error {
+	for i := range s.Config.Postgres {
+		if err := s.initSource(ctx, i); err != nil {
+			return err
+		}
+	}
+	return s.withAnyBroker(ctx, func(ctx context.Context) error {
+		made, err := s.CreateTopics(ctx, s.Config.TopicNames())
+		for _, t := range made {
+			s.Log.Info("topic created", "topic", t.Name, "partitions", t.Partitions, "replication", t.Replication)
+		}
+		return err
+	})
+}
+
+func (s *Stack) initSource(ctx context.Context, i int) error {
+	return s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) error {
+		steps, err := cdc.Plan(ctx, conn, cfg)
+		if err != nil {
+			return err
+		}
+		log := s.Log.With("source", cfg.Source)
+		if err := cdc.Apply(ctx, conn, steps, log); err != nil {
+			return err
+		}
+		log.Info("source is set up", "steps", len(steps))
+		return nil
+	})
+}
+
+// DryRun prints what Init would do and changes nothing. It does not need the
+// brokers.
+func (s *Stack) DryRun(ctx context.Context, w io.Writer) error {
+	for i := range s.Config.Postgres {
+		err := s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) error {
+			steps, err := cdc.Plan(ctx, conn, cfg)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(w, "-- Source %s\n%s\n", cfg.Source, steps.SQL())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range s.Config.TopicNames() {
+		t := s.Config.Topic(name, 3)
+		if _, err := fmt.Fprintf(w, "-- Topic %s, if it does not exist: %d partitions, replication %d or the number of brokers\n", name, t.Partitions, t.Replication); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Preflight returns what stands against publishing source i.
+func (s *Stack) Preflight(ctx context.Context, i int) (report cdc.Report, err error) {
+	err = s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) error {
+		report, err = cdc.Preflight(ctx, conn, cfg)
+		return err
+	})
+	return report, err
+}
+
+// onSource runs work on a connection of its own to source i.
+func (s *Stack) onSource(ctx context.Context, i int, work func(*pgx.Conn, cdc.Config) error) error {
+	cfg, err := s.Config.Publisher(i)
+	if err != nil {
+		return err
+	}
+	conn, err := cdc.Connect(ctx, cfg.DSN)
+	if err != nil {
+		return fmt.Errorf("source %s: %w", cfg.Source, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := work(conn, cfg); err != nil {
+		return fmt.Errorf("source %s: %w", cfg.Source, err)
+	}
+	return nil
+}

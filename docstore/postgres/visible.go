@@ -1,0 +1,63 @@
+package postgres
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"changefeed/docstore"
+)
+
+// visibleSQL asks a server whether it shows a horizon: transactions $1 and the
+// start $2 of the last commit record. Which of the two decides depends on
+// whether it is in recovery, read once, because it may be promoted meanwhile.
+const visibleSQL = `
+SELECT
+	server.recovering,
+	coalesce(server.replayed > $2::text::pg_lsn, false),
+	coalesce(server.replayed::text, ''),
+	ARRAY(
+		SELECT xid FROM unnest($1::xid8[]) AS xid
+		WHERE NOT server.recovering AND NOT pg_visible_in_snapshot(xid, (SELECT pg_current_snapshot()))
+	)
+FROM (SELECT pg_is_in_recovery() AS recovering, pg_last_wal_replay_lsn() AS replayed OFFSET 0) AS server`
+
+// scanMissing reads the answer: what the server does not show, in words, or "".
+func scanMissing(answer pgx.Row, marks *docstore.Marks) (string, error) {
+	var recovering, replayed bool
+	var at string
+	var unseen []uint64
+	if err := answer.Scan(&recovering, &replayed, &at, &unseen); err != nil {
+		return "", err
+	}
+	switch {
+	case recovering && !replayed:
+		return fmt.Sprintf("the commit at log position %s is not replayed by the standby, which is at %s", formatLSN(marks.LSN), at), nil
+	case len(unseen) > 0:
+		return "the server does not show " + listXIDs(unseen) +
+			" (one that has committed may wait for a synchronous standby: SELECT * FROM pg_stat_activity WHERE wait_event = 'SyncRep')", nil
+	}
+	return "", nil
+}
+
+// listXIDs names transactions, but not hundreds of them.
+func listXIDs(xids []uint64) string {
+	const most = 5
+	var b strings.Builder
+	b.WriteString("transactions ")
+	for i, xid := range xids[:min(most, len(xids))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.FormatUint(xid, 10))
+	}
+	if more := len(xids) - most; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
+}
+
+// formatLSN writes a log position as PostgreSQL does.
+func formatLSN(lsn uint64) string { return fmt.Sprintf("%X/%X", lsn>>32, uint32(lsn)) }

@@ -1,0 +1,266 @@
+package pillows_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"changefeed/pillows"
+	"changefeed/pillows/pillowtest"
+)
+
+// gate makes calls wait until it is opened.
+type gate struct{ opened chan struct{} }
+
+func newGate() *gate { return &gate{opened: make(chan struct{})} }
+
+func (g *gate) pass(ctx context.Context, _ *pillows.Batch) error {
+	select {
+	case <-g.opened:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *gate) open() { close(g.opened) }
+
+func TestChangesOfOneDocumentInAChunkCollapseToTheNewest(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		sink, g := pillowtest.NewRecorder("report"), newGate()
+		sink.Before = g.pass
+		r := w.start(config(), sink)
+		w.save("first") // is worked on while the others queue up
+		w.until("the first change is in work", func() bool { return len(r.Stats().Partitions) == 1 })
+		time.Sleep(time.Second)
+		w.save("a", "b", "a", "a", "b", "c")
+		late := w.stub("a", false) // read last, but older
+		late.Version, late.Position.LSN = late.Version-100, late.Position.LSN-100
+		w.publish(late)
+		time.Sleep(time.Second)
+		g.open()
+
+		total := w.untilCommitted(8)
+		want := pillows.Progress{Changes: 8, Counts: pillows.Counts{Applied: 4, Superseded: 4}, State: pillows.Running}
+		if diff := cmp.Diff(want, total); diff != "" {
+			t.Errorf("progress (-want +got):\n%s", diff)
+		}
+		var given []string
+		for _, d := range sink.Deliveries() {
+			given = append(given, d.Change.Position.String())
+		}
+		wantGiven := []string{
+			"main/1/0000000000000001/0", // first
+			"main/1/0000000000000005/0", // a
+			"main/1/0000000000000006/0", // b
+			"main/1/0000000000000007/0", // c
+		}
+		if diff := cmp.Diff(wantGiven, given); diff != "" {
+			t.Errorf("given (-want +got):\n%s", diff)
+		}
+		wantSeen := map[pillows.Verdict]int{pillows.Applied: 4, pillows.Superseded: 4}
+		if diff := cmp.Diff(wantSeen, r.seen.of("report")); diff != "" {
+			t.Errorf("observed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAFailingProcessorIsTriedAgainWithBackoffAndTheOthersAreNot(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		var tries []time.Time
+		down := pillowtest.NewRecorder("down")
+		down.Before = func(context.Context, *pillows.Batch) error {
+			tries = append(tries, time.Now())
+			if len(tries) <= 12 {
+				return errors.New("sink is down")
+			}
+			return nil
+		}
+		before, after := pillowtest.NewRecorder("before"), pillowtest.NewRecorder("after")
+		w.save("a", "b")
+		r := w.start(config(), before, down, after)
+		total := w.untilCommitted(2)
+
+		want := pillows.Progress{Changes: 2, Counts: pillows.Counts{Applied: 6}, State: pillows.Running}
+		if diff := cmp.Diff(want, total); diff != "" {
+			t.Errorf("progress (-want +got):\n%s", diff)
+		}
+		for _, sink := range []*pillowtest.Recorder{before, down, after} {
+			if n := len(sink.Deliveries()); n != 2 {
+				t.Errorf("%s was given %d changes, want 2", sink.Name(), n)
+			}
+			if n := r.seen.of(sink.Name())[pillows.Applied]; n != 2 {
+				t.Errorf("%d were observed of %s, want 2", n, sink.Name())
+			}
+		}
+		for i, wait := 0, pillows.DefaultMinBackoff; i < 12; i++ {
+			if got := tries[i+1].Sub(tries[i]); got < wait/2 || got > wait+time.Millisecond {
+				t.Errorf("wait %d was %s, want %s to %s", i, got, wait/2, wait)
+			}
+			wait = min(2*wait, pillows.DefaultMaxBackoff)
+		}
+	})
+}
+
+func TestAWaitingPartitionSaysSoOnceInThirtySeconds(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		var down atomic.Bool
+		down.Store(true)
+		sink := pillowtest.NewRecorder("report")
+		sink.Before = func(context.Context, *pillows.Batch) error {
+			if down.Load() {
+				return errors.New("sink is down")
+			}
+			return nil
+		}
+		w.save("a")
+		r := w.start(config(), sink)
+		time.Sleep(5 * time.Minute)
+
+		first := w.log.lines(`msg="partition waits"`)
+		if len(first) != 1 {
+			t.Fatalf("it said %d times that it waits, want once:\n%s", len(first), w.log)
+		}
+		for _, part := range []string{"pillow=orders-report", "processor=report", "topic=orders", "partition=0", "offset=0", "document_id=a", "error=\"sink is down\""} {
+			if !strings.Contains(first[0], part) {
+				t.Errorf("the line does not have %s: %s", part, first[0])
+			}
+		}
+		if n := len(w.log.lines("partition still waits")); n < 5 || n > 10 {
+			t.Errorf("it said %d times in 5 minutes that it still waits", n)
+		}
+		if _, p := w.committed(); p.State != pillows.Waiting || p.Reason != "report: sink is down" || p.Changes != 0 {
+			t.Errorf("committed progress: %+v", p)
+		}
+		if s := r.Stats().Partitions[0]; s.State != pillows.Waiting || s.NextOffset != 0 || s.Lag != 1 || time.Since(s.Since) < 4*time.Minute {
+			t.Errorf("stats: %+v", s)
+		}
+
+		down.Store(false)
+		if p := w.untilCommitted(1); p.State != pillows.Running || p.Reason != "" {
+			t.Errorf("committed progress: %+v", p)
+		}
+		if n := len(w.log.lines("partition goes on")); n != 1 {
+			t.Errorf("it said %d times that it goes on, want once", n)
+		}
+	})
+}
+
+func TestOnlyFailedItemsAreGivenAgain(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		var tries atomic.Int32
+		sink := pillowtest.NewRecorder("report")
+		sink.Refuse = func(item pillows.Item) error {
+			if item.Change.Meta.DocumentID == "bad" && tries.Add(1) <= 3 {
+				return errors.New("value does not convert")
+			}
+			return nil
+		}
+		other := pillowtest.NewRecorder("other")
+		w.save("a", "b", "bad", "c")
+		r := w.start(config(), sink, other)
+		total := w.untilCommitted(4)
+
+		if got, want := total.Counts, (pillows.Counts{Applied: 8}); got != want {
+			t.Errorf("counts %+v, want %+v", got, want)
+		}
+		times := make(map[string]int)
+		for _, d := range sink.Deliveries() {
+			times[d.Change.Meta.DocumentID]++
+		}
+		if diff := cmp.Diff(map[string]int{"a": 1, "b": 1, "c": 1, "bad": 4}, times); diff != "" {
+			t.Errorf("given (-want +got):\n%s", diff)
+		}
+		if n := len(other.Deliveries()); n != 4 {
+			t.Errorf("the other processor was given %d changes, want 4", n)
+		}
+		if n := r.seen.of("report")[pillows.Applied]; n != 4 {
+			t.Errorf("%d were observed, want 4", n)
+		}
+	})
+}
+
+func TestAWaitingPartitionHoldsUpNoOther(t *testing.T) {
+	inWorld(t, 4, func(t *testing.T, w *world) {
+		bad := idIn(2, 4)
+		sink := pillowtest.NewRecorder("report")
+		sink.Refuse = func(item pillows.Item) error {
+			if item.Change.Meta.DocumentID == bad {
+				return errors.New("value does not convert")
+			}
+			return nil
+		}
+		w.save("a", "b", bad)
+		r := w.start(config(), sink)
+		time.Sleep(time.Minute)
+		// Far more than the queue of the waiting partition takes.
+		for range 4 {
+			w.save(ids(2500)...)
+		}
+		count := 0
+		for _, id := range ids(2500) {
+			if partitionOf(id, 4) != 2 {
+				count++
+			}
+		}
+		w.until("the other partitions are done", func() bool {
+			n := 0
+			for _, s := range r.Stats().Partitions {
+				if s.Partition != 2 && s.Lag == 0 {
+					n++
+				}
+			}
+			return n == 3
+		})
+		time.Sleep(10 * time.Minute) // longer than every timeout of the group
+		for _, s := range r.Stats().Partitions {
+			if s.Partition == 2 && (s.State != pillows.Waiting || s.NextOffset >= s.EndOffset || s.Queued > 5000) {
+				t.Errorf("the waiting partition: %+v", s)
+			}
+			if s.Partition != 2 && (s.State != pillows.Running || s.NextOffset < int64(count)) {
+				t.Errorf("another partition: %+v", s)
+			}
+		}
+		if info := w.cluster.GroupInfo(group); info.Epoch > 2 || len(info.Members) != 1 {
+			t.Errorf("the group did not stay together: epoch %d, %d members", info.Epoch, len(info.Members))
+		}
+	})
+}
+
+func TestARecordThatIsNoChangeIsWaitedAt(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		sink := pillowtest.NewRecorder("report")
+		w.save("a")
+		w.produce(&kgo.Record{Key: []byte("b"), Value: []byte(`{"document_id": `)})
+		w.save("c")
+		r := w.start(config(), sink)
+		time.Sleep(5 * time.Minute)
+
+		if n := len(sink.Deliveries()); n != 1 {
+			t.Errorf("%d changes were given, want 1", n)
+		}
+		if offsets, p := w.committed(); offsets != 1 || p.State != pillows.Waiting || !strings.Contains(p.Reason, "orders/0 to 2") {
+			t.Errorf("committed %d, %+v", offsets, p)
+		}
+		if n := len(w.log.lines(`msg="partition waits"`, "offset=1")); n != 1 {
+			t.Errorf("it said %d times that it waits at offset 1", n)
+		}
+		if err := r.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+
+		// What the error says to do.
+		w.setOffset(0, 2)
+		w.start(config(), sink)
+		w.untilCommitted(3)
+		if _, ok := sink.Read("c"); !ok {
+			t.Error("the change after it was not applied")
+		}
+	})
+}

@@ -1,0 +1,132 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrPreflight is wrapped by the errors of [Processor.Prepare], and of
+// [Processor.Process] where it prepares, that say that the tables or the rights
+// on them are not as they must be. Another try gives the same until somebody does
+// what the error says. It is said of the tables as a whole, never in a
+// BatchError.
+var ErrPreflight = errors.New("the database is not ready for the report table")
+
+// ddlLock is the advisory lock under which the tables are made, the same for all
+// report tables of a database because they share the guard: the bytes of
+// "chgfeedT".
+const ddlLock int64 = 0x6368676665656454
+
+// Prepare makes the tables that are missing and checks those that are there. It
+// is safe to call from many processes at once. Errors wrap [ErrPreflight] where a
+// person has to act, and hold everything that is wrong.
+func (p *Processor) Prepare(ctx context.Context) error {
+	select {
+	case p.preparing <- struct{}{}:
+		defer func() { <-p.preparing }()
+	case <-ctx.Done():
+		return fmt.Errorf("prepare report table %s: %w", p.report, ctx.Err())
+	}
+	if p.ready.Load() {
+		return nil
+	}
+	err := p.prepare(ctx)
+	for attempt := 1; attempt < maxAttempts && madeMeanwhile(err); attempt++ {
+		err = p.prepare(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("prepare report table %s: %w", p.report, err)
+	}
+	p.ready.Store(true)
+	return nil
+}
+
+// madeMeanwhile reports whether somebody who does not know our lock made the same
+// schema or table at the same time.
+func madeMeanwhile(err error) bool {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case "23505", "42P06", "42P07": // unique_violation in the catalogue, duplicate_schema, duplicate_table
+		return true
+	}
+	return false
+}
+
+func (p *Processor) prepare(ctx context.Context) error {
+	return pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		found, err := p.inspect(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if !found.complete() {
+			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", ddlLock); err != nil {
+				return fmt.Errorf("lock report tables: %w", err)
+			}
+			if found, err = p.inspect(ctx, tx); err != nil {
+				return err
+			}
+			if err := p.create(ctx, tx, found); err != nil {
+				return err
+			}
+			if found, err = p.inspect(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return found.faults()
+	})
+}
+
+// create makes what is missing, in a transaction that holds the lock.
+func (p *Processor) create(ctx context.Context, tx pgx.Tx, found *findings) error {
+	if err := preflight(found.accessFaults()); err != nil {
+		return err
+	}
+	if !found.guard.schemaExists {
+		if err := p.execute(ctx, tx, found, found.guard.createSchema()); err != nil {
+			return err
+		}
+	}
+	if !found.guard.exists {
+		if err := p.execute(ctx, tx, found, found.guard.createTable()); err != nil {
+			return err
+		}
+	}
+	if found.report.exists {
+		return nil
+	}
+	if !found.report.schemaExists {
+		return fmt.Errorf("%w: there is no schema %s; make it: %s", ErrPreflight, quoted(found.report.schema), found.report.createSchema())
+	}
+	if err := p.execute(ctx, tx, found, found.report.createTable()); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, found.emptyGuard()); err != nil {
+		return fmt.Errorf("empty guard: %w", err)
+	}
+	p.log.InfoContext(ctx, "creating report table: it will hold the documents whose changes are read from now on")
+	return nil
+}
+
+// execute runs DDL. Where the role may not, the error tells both ways out: the
+// right to grant, and the statement for somebody who has it.
+func (p *Processor) execute(ctx context.Context, tx pgx.Tx, found *findings, ddl string) error {
+	_, err := tx.Exec(ctx, ddl)
+	const insufficientPrivilege = "42501"
+	var e *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e) && e.Code == insufficientPrivilege:
+		return fmt.Errorf("%w: role %s may not create it (%s): let an owner run: %s; or allow it: %s",
+			ErrPreflight, quoted(found.role), e.Message, found.ddlScript(), found.grantCreate())
+	default:
+		return fmt.Errorf("run %s: %w", ddl, err)
+	}
+}

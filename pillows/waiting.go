@@ -1,0 +1,127 @@
+package pillows
+
+import (
+	"context"
+	"time"
+)
+
+// quietFor is how long a partition waits for documents to become visible before
+// it says so: they usually do within milliseconds.
+const quietFor = time.Second
+
+// trouble is what keeps a change from its verdict.
+type trouble struct {
+	err       error  // nil: no trouble
+	processor string // empty where the document cannot be read
+	change    int    // the lowest change concerned
+	quiet     bool   // expected to pass by itself
+}
+
+// worse keeps the trouble of the lower change.
+func (t *trouble) worse(other trouble) {
+	if t.err == nil || other.err != nil && other.change < t.change {
+		*t = other
+	}
+}
+
+// waits is what a worker has said about waiting.
+type waits struct {
+	since time.Time // when it began, said or not; zero while the worker does not wait
+	said  time.Time // when it was last said; zero where it was not
+	fresh bool      // whether the committed metadata does not tell it yet
+}
+
+// news reports whether the committed metadata should be renewed, once.
+func (s *waits) news() bool {
+	fresh := s.fresh
+	s.fresh = false
+	return fresh
+}
+
+// say reports whether it is time to say that the worker waits, and whether it is
+// the first time.
+func (s *waits) say(quiet bool) (now, first bool) {
+	if s.since.IsZero() {
+		s.since = time.Now()
+	}
+	first = s.said.IsZero()
+	if quiet && first && time.Since(s.since) < quietFor {
+		return false, false
+	}
+	if !first && time.Since(s.said) < repeatEvery {
+		return false, false
+	}
+	s.said = time.Now()
+	s.fresh = true
+	return true, first
+}
+
+// waitsFor notes that a chunk waits, and says so from time to time.
+func (w *worker) waitsFor(t trouble, c *chunk) {
+	w.sayWaiting(t, c.places[t.change].offset, "document_id", c.changes[t.change].Meta.DocumentID, "open", c.ledger.opened())
+}
+
+// sayWaiting notes that the worker waits at an offset; where it is time to, it
+// logs that, and has the reason committed with the next offset.
+func (w *worker) sayWaiting(t trouble, offset int64, attrs ...any) {
+	say, first := w.waits.say(t.quiet)
+	reason := t.err.Error()
+	if t.processor != "" {
+		reason = t.processor + ": " + reason
+	}
+	w.mu.Lock()
+	w.status.waiting = true
+	if say {
+		p := &w.status.progress
+		p.State, p.Since, p.Reason = Waiting, w.waits.since, reason
+	}
+	w.mu.Unlock()
+	if !say {
+		return
+	}
+	attrs = append(attrs, "offset", offset, "processor", t.processor, "since", w.waits.since, "error", t.err)
+	if first {
+		w.log.Warn("partition waits", attrs...)
+	} else {
+		w.log.Warn("partition still waits", attrs...)
+	}
+}
+
+// goesOn notes that the worker does not wait any more.
+func (w *worker) goesOn() {
+	if !w.waits.said.IsZero() {
+		w.log.Info("partition goes on", "waited", time.Since(w.waits.since).Round(time.Millisecond))
+	}
+	w.waits = waits{}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status.waiting = false
+	p := &w.status.progress
+	p.State, p.Since, p.Reason = Running, time.Time{}, ""
+}
+
+// standAt waits at a fault. It returns true where reading goes on, false where
+// the worker has to end.
+func (w *worker) standAt(ctx context.Context, at place, f *fault) bool {
+	err, retry := f.err, false
+	if f.fetch {
+		err, retry = explainFetch(f.err, w.partition, w.position())
+	}
+	for {
+		w.sayWaiting(trouble{err: err}, at.offset)
+		committed := !w.waits.news() || w.handOver(ctx, func(s *status) {
+			if at.offset >= 0 {
+				s.next.Offset = at.offset
+			}
+		})
+		if !committed || !w.rest(ctx, min(repeatEvery, w.pillow.config.MaxBackoff)) {
+			return false
+		}
+		if retry {
+			w.queue.dropFault()
+			w.goesOn()
+			w.refetch(w)
+			return true
+		}
+	}
+}
