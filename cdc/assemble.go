@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -170,14 +171,15 @@ func (a *assembler) truncate(m *pgoutput.Truncate) error {
 	return nil
 }
 
-// located adds the place in the log to a typed error.
+// located adds the place in the log to an error that has one.
 func (a *assembler) located(err error) error {
-	switch e := err.(type) { //nolint:errorlint // made by this package just now, not wrapped yet
-	case *ColumnError:
+	if e, ok := errors.AsType[*ColumnError](err); ok {
 		e.LSN = a.tx.lsn
-	case *IdentityError:
+	}
+	if e, ok := errors.AsType[*IdentityError](err); ok {
 		e.LSN = a.tx.lsn
-	case *UnsentError:
+	}
+	if e, ok := errors.AsType[*UnsentError](err); ok {
 		e.LSN = a.tx.lsn
 	}
 	return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -43,9 +45,7 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", s.cfg.Source, dsnError(err))
 	}
-	for name, value := range pinned {
-		cfg.RuntimeParams[name] = value
-	}
+	maps.Copy(cfg.RuntimeParams, pinned)
 	cfg.RuntimeParams["application_name"] = "changefeed " + s.cfg.Source
 	if replication {
 		cfg.RuntimeParams["replication"] = "database"
@@ -53,8 +53,9 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
 	}
-	if s.deps.Dial != nil {
-		cfg.DialFunc = s.deps.Dial
+	cfg.DialFunc = s.deps.Dial
+	if cfg.DialFunc == nil {
+		cfg.DialFunc = (&net.Dialer{Control: limitUnanswered}).DialContext
 	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {

@@ -43,8 +43,8 @@ type Deps struct {
 	// Parents has a lookup for each table that is a parent of satellites. Of
 	// another table it serves for columns that an update does not send.
 	Parents map[TableName]ParentLookup
-	// Dial opens the network connections to the server. Default: a
-	// [net.Dialer]'s DialContext.
+	// Dial opens the network connections to the server. Default: that of a
+	// [net.Dialer], with a limit to how long the server may be silent.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Log is required.
 	Log *slog.Logger

@@ -45,7 +45,7 @@ func (s span) of(text []byte) []byte {
 }
 
 // appendSpan appends a text to a buffer.
-func appendSpan(buffer []byte, text []byte) ([]byte, span) {
+func appendSpan(buffer, text []byte) ([]byte, span) {
 	s := span{start: uint32(len(buffer)), length: int32(len(text))}
 	return append(buffer, text...), s
 }
@@ -74,7 +74,7 @@ type documents struct {
 
 const (
 	scanned  = 8       // as many documents are found without the index
-	keptText = 1 << 20 // a buffer larger than that is not kept for the next piece
+	keptText = 4 << 20 // a buffer larger than that is not kept for the next piece
 )
 
 func newDocuments() *documents { return &documents{seed: maphash.MakeSeed()} }

@@ -93,6 +93,12 @@ type interruption struct {
 func (e *interruption) Error() string { return e.err.Error() }
 func (e *interruption) Unwrap() error { return e.err }
 
+// interrupts reports whether an error is an interruption.
+func interrupts(err error) bool {
+	_, ok := errors.AsType[*interruption](err)
+	return ok
+}
+
 func serverLost(err error) error { return &interruption{waits: "server", err: err} }
 func sinkFailed(err error) error { return &interruption{waits: "sink", err: err} }
 
@@ -113,8 +119,7 @@ const (
 
 // sqlState returns the code of a server's error, or "".
 func sqlState(err error) string {
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pgErr.Code
 	}
 	return ""

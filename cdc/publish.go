@@ -10,7 +10,7 @@ import (
 	"changefeed"
 )
 
-// publishChanges is how many changes go to the sink in one call.
+// publishChanges is how many changes go to the sink in one call at most.
 const publishChanges = 512
 
 // outlet is the publishing stage of a session: it takes batches from the queue,
@@ -22,6 +22,7 @@ type outlet struct {
 	queue    *queue
 	window   *window
 	sink     changefeed.Sink
+	limit    int // of changes in one call of Publish
 	parents  *parents
 	counters *counters
 
@@ -68,7 +69,7 @@ func (o *outlet) publish(ctx context.Context) error {
 			return err
 		}
 		o.changes = append(o.changes, c)
-		if len(o.changes) < publishChanges {
+		if len(o.changes) < o.limit {
 			continue
 		}
 		if err := o.send(ctx, i+1); err != nil {

@@ -58,11 +58,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 	began := time.Now()
 	for {
 		err := p.session(ctx)
-		var pause *interruption
+		pause, passing := errors.AsType[*interruption](err)
 		switch {
 		case err == nil && ctx.Err() != nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
 			return nil
-		case !errors.As(err, &pause) || ctx.Err() != nil:
+		case !passing || ctx.Err() != nil:
 			return err
 		}
 		p.say(pause)
@@ -122,8 +122,10 @@ func (p *Publisher) standBy(ctx context.Context, pid string) error {
 		return fmt.Errorf("slot %s: %w: active for PID %s: end that publisher first, or run without --no-wait to take over when it ends",
 			p.cfg.Slot, ErrSlotInUse, pid)
 	}
-	p.counters.setState("waiting for slot (active for PID " + pid + ")")
-	if p.trouble != waitsForSlot {
+	if pid != "" {
+		p.counters.setState("waiting for slot (active for PID " + pid + ")")
+	}
+	if pid != "" && p.trouble != waitsForSlot {
 		p.trouble = waitsForSlot
 		p.log.Info("slot is in use, standing by to take over", "slot", p.cfg.Slot, "pid", pid)
 	}

@@ -15,7 +15,9 @@ import (
 var errStreamEnded = errors.New("the server ended the stream")
 
 // receive reads the stream into the assembler until ctx or work ends. It returns
-// nil when ctx has ended: then no more is to be read.
+// nil where no more is to be read and what was read is still to be published:
+// ctx has ended, or the log holds what cannot be published, which is then in
+// s.unreadable.
 func (s *session) receive(ctx, work context.Context) error {
 	reading, stop := context.WithCancel(work)
 	defer stop()
@@ -33,6 +35,8 @@ func (s *session) receive(ctx, work context.Context) error {
 			return nil
 		case work.Err() != nil:
 			return context.Cause(work)
+		case s.unreadable != nil:
+			return nil
 		case err != nil:
 			return err
 		}
@@ -83,10 +87,16 @@ func (s *session) frame(ctx context.Context, data []byte) error {
 	case len(data) >= logHeader && data[0] == pglogrepl.XLogDataByteID:
 		start := binary.BigEndian.Uint64(data[1:])
 		s.status.receive(start)
-		if err := s.decoded.Decode(data[logHeader:]); err != nil {
-			return fmt.Errorf("%w: at %s: %w", ErrProtocol, pglogrepl.LSN(start), err)
+		err := s.decoded.Decode(data[logHeader:])
+		if err != nil {
+			err = fmt.Errorf("%w: at %s: %w", ErrProtocol, pglogrepl.LSN(start), err)
+		} else {
+			err = s.assembler.handle(ctx, &s.decoded)
 		}
-		return s.assembler.handle(ctx, &s.decoded)
+		if ctx.Err() == nil && !interrupts(err) {
+			s.unreadable = err
+		}
+		return err
 	case len(data) == keepalive && data[0] == pglogrepl.PrimaryKeepaliveMessageByteID:
 		s.keepalive(binary.BigEndian.Uint64(data[1:]), data[keepalive-1] != 0)
 		return nil

@@ -109,6 +109,8 @@ type relation struct {
 	id    []column
 	keyed bool // all columns of id are in old tuples of every kind
 	attrs []column
+
+	saidNoID bool
 }
 
 // column is where a tuple has a column.

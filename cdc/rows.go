@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pglogrepl"
+
 	"changefeed"
 	"changefeed/cdc/internal/pgoutput"
 )
@@ -63,7 +65,7 @@ func (a *assembler) saved(rel *relation) error {
 		return err
 	}
 	if !ok {
-		a.counters.withoutDocument.Add(1)
+		a.withoutDocument(rel)
 		return nil
 	}
 	doc, isNew := a.docs.touch(r.document(), a.id)
@@ -100,10 +102,21 @@ func (a *assembler) deleted(rel *relation) error {
 		return err
 	}
 	if !ok {
-		a.counters.withoutDocument.Add(1)
+		a.withoutDocument(rel)
 		return nil
 	}
 	return a.removed(rel, a.oldID)
+}
+
+// withoutDocument counts a row that belongs to no document. That is usual for a
+// satellite alone.
+func (a *assembler) withoutDocument(rel *relation) {
+	a.counters.withoutDocument.Add(1)
+	if rel.route.parent == nil && !rel.saidNoID {
+		rel.saidNoID = true
+		a.log.Warn("rows without a document id are not published: make the columns of document_id NOT NULL and not empty, or choose others",
+			"table", rel.name.SQL(), "columns", rel.route.table.DocumentID, "lsn", pglogrepl.LSN(a.tx.lsn).String())
+	}
 }
 
 // removed takes the end of a row, or of its belonging to a document. Of a

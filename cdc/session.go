@@ -1,7 +1,6 @@
 package cdc
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -37,6 +36,8 @@ type session struct {
 	xids      xidClock
 	ancestors map[uint32][]TableName // of partitions, by OID
 	assembler assembler
+	// unreadable is why the log cannot be read on. It is final.
+	unreadable error
 
 	queue  *queue
 	window *window
@@ -104,6 +105,9 @@ func (s *session) prepare() {
 // read before is acknowledged and confirmed; it then returns nil. It closes the
 // connection.
 //
+// Where the log cannot be read on, what comes before is also acknowledged and
+// confirmed first: else it would be published again by each new attempt.
+//
 // Three goroutines work: this one reads, one publishes, one writes status. The
 // first failure of any, or of the sink, ends all.
 func (s *session) run(ctx context.Context) error {
@@ -142,7 +146,11 @@ func (s *session) run(ctx context.Context) error {
 		s.conn.Close() // a write that is stuck ends as well
 		return context.Cause(work)
 	}
-	return s.drain(work, fail, published, &stages)
+	err = s.drain(work, fail, published, &stages)
+	if s.unreadable != nil {
+		return s.unreadable
+	}
+	return err
 }
 
 func (s *session) newOutlet(sink Sink) *outlet {
@@ -152,6 +160,7 @@ func (s *session) newOutlet(sink Sink) *outlet {
 		queue:    s.queue,
 		window:   s.window,
 		sink:     sink,
+		limit:    publishChanges,
 		parents:  newParents(s.cfg, s.routes, s.log),
 		counters: s.counters,
 	}
@@ -169,9 +178,12 @@ func (s *session) drain(work context.Context, fail context.CancelCauseFunc, publ
 	<-published
 	s.status.finish()
 	stages.Wait()
-	told := s.status.write() // also of a part
+	err := s.status.write() // also of a part
 	s.leave()
-	if err := cmp.Or(context.Cause(work), told); err != nil {
+	if work.Err() != nil {
+		err = context.Cause(work)
+	}
+	if err != nil {
 		return fmt.Errorf("drain: %w: %d changes are left, which the next run publishes: %w", ErrDrain, s.queue.left()+s.window.left(), err)
 	}
 	return nil

@@ -21,15 +21,17 @@ import (
 
 // sinks makes the sinks of a publisher's sessions and keeps them.
 type sinks struct {
-	mu   sync.Mutex
-	held bool // new ones hold
-	all  []*sink
-	made chan struct{} // closed and replaced with each new one; nil before the first was waited for
+	mu        sync.Mutex
+	held      bool // new ones hold
+	all       []*sink
+	published map[string]bool // "topic id" of each change
+	changed   chan struct{}   // closed and replaced when something was published
 }
 
 // sink is a memory sink that can also block its publisher.
 type sink struct {
 	*changefeed.MemorySink
+	of     *sinks
 	closed chan struct{}
 	block  chan struct{} // Publish blocks until it is closed; nil: never
 	seq    atomic.Uint64 // of the latest Publish
@@ -46,41 +48,52 @@ func (s *sink) Publish(ctx context.Context, seq uint64, changes []changefeed.Cha
 		}
 	}
 	s.seq.Store(seq)
-	return s.MemorySink.Publish(ctx, seq, changes)
+	err := s.MemorySink.Publish(ctx, seq, changes)
+	if err == nil {
+		s.of.note(changes)
+	}
+	return err
+}
+
+func newSinks() *sinks {
+	return &sinks{published: make(map[string]bool), changed: make(chan struct{})}
 }
 
 func (s *sinks) open(acked changefeed.Acked) (cdc.Sink, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := &sink{MemorySink: changefeed.NewMemorySink(acked), closed: make(chan struct{})}
+	made := &sink{MemorySink: changefeed.NewMemorySink(acked), of: s, closed: make(chan struct{})}
 	if s.held {
 		made.Hold()
 	}
 	s.all = append(s.all, made)
-	if s.made != nil {
-		close(s.made)
-		s.made = nil
-	}
 	return made, nil
 }
 
-// await returns the sink of the latest session, after the first session has
-// begun, nil where ctx ends before.
-func (s *sinks) await(ctx context.Context) *sink {
+func (s *sinks) note(changes []changefeed.Change) {
 	s.mu.Lock()
-	if s.made == nil {
-		s.made = make(chan struct{})
+	defer s.mu.Unlock()
+	for i := range changes {
+		s.published[changes[i].Topic+" "+strings.Clone(changes[i].Meta.DocumentID)] = true
 	}
-	made, n := s.made, len(s.all)
-	s.mu.Unlock()
-	if n > 0 {
-		return s.last()
-	}
-	select {
-	case <-made:
-		return s.last()
-	case <-ctx.Done():
-		return nil
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// await waits until any of the sinks has a change of a document.
+func (s *sinks) await(ctx context.Context, topic, id string) error {
+	for {
+		s.mu.Lock()
+		there, changed := s.published[topic+" "+id], s.changed
+		s.mu.Unlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
@@ -135,7 +148,7 @@ type scripted struct {
 func script(t *testing.T, change func(*cdc.Config, *cdc.Deps), test func(*testing.T, *scripted)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &scripted{T: t, server: cdctest.NewWalsender("changefeed_main"), sinks: &sinks{}, log: &logText{}, done: make(chan struct{})}
+		s := &scripted{T: t, server: cdctest.NewWalsender("changefeed_main"), sinks: newSinks(), log: &logText{}, done: make(chan struct{})}
 		cfg := cdc.Config{Source: "main", DSN: cdctest.DSN, Tables: []cdc.Table{{
 			Name: cdc.TableName{Schema: "public", Name: "orders"}, Topic: "orders", DocumentID: []string{"id"},
 		}}}

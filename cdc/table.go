@@ -3,6 +3,7 @@ package cdc
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"changefeed"
@@ -193,12 +194,7 @@ func (t *Table) operations() Operations {
 func (t *Table) Columns() []string {
 	var names []string
 	add := func(name string) {
-		for _, have := range names {
-			if have == name {
-				return
-			}
-		}
-		if name != "" {
+		if name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

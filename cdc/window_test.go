@@ -99,8 +99,8 @@ func TestFullWindowHoldsThePublisherBack(t *testing.T) {
 		go func() { entered <- w.room(t.Context(), 2) }()
 		synctest.Wait()
 		select {
-		case <-entered:
-			t.Fatal("a full window let a batch in")
+		case err := <-entered:
+			t.Fatalf("a full window let a batch in: %v", err)
 		default:
 		}
 		w.acknowledge(1)

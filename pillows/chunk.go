@@ -9,6 +9,7 @@ type chunk struct {
 	items   []Item              // one for each document: its newest change
 	newest  []int               // the change of each item, an index of changes
 	reads   []readState         // how far the reading of each item has come
+	failed  []int               // the items that failed by themselves in this try
 	ledger  ledger
 	passed  int // the changes below it are counted and in the committed offset
 }
@@ -61,6 +62,17 @@ func (c *chunk) collapse(processors int, seen map[documentKey]int) {
 			c.reads[i] = ready
 		}
 	}
+}
+
+// readAgain has the documents of the items that failed read once more: whoever
+// mends a document writes it, and the change of that is behind this one.
+func (c *chunk) readAgain() {
+	for _, i := range c.failed {
+		if !c.items[i].Change.Meta.IsDeletion {
+			c.reads[i] = unread
+		}
+	}
+	c.failed = c.failed[:0]
 }
 
 // done reports whether every change has a verdict from every processor.

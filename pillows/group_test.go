@@ -80,7 +80,7 @@ func TestMembersComeAndGoWithoutLossOrRepetition(t *testing.T) {
 		if twice > 0 {
 			t.Errorf("%d changes were given more than once", twice)
 		}
-		if epoch := w.cluster.GroupInfo(group).Epoch; epoch < 14 {
+		if epoch := w.cluster.GroupInfo(group).Epoch; epoch < 10 {
 			t.Errorf("the group has been through %d generations only", epoch)
 		}
 	})

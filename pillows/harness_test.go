@@ -149,7 +149,13 @@ func (w *world) deps() pillows.Deps {
 func (w *world) startWith(c pillows.Config, d pillows.Deps, processors ...pillows.Processor) *run {
 	w.t.Helper()
 	r := &run{t: w.t, err: make(chan error, 1), seen: new(observations)}
-	d.Observe = r.seen.add
+	also := d.Observe
+	d.Observe = func(o pillows.Observation) {
+		r.seen.add(o)
+		if also != nil {
+			also(o)
+		}
+	}
 	var err error
 	if r.Pillow, err = pillows.New(c, d, processors...); err != nil {
 		w.t.Fatal(err)

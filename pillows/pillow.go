@@ -112,4 +112,7 @@ func (m *member) goodbye(ctx context.Context, client *kgo.Client) {
 		m.log.Warn("could not leave the consumer group: its other members get the partitions after the session timeout", "error", err)
 	}
 	client.CloseAllowingRebalance()
+	// Close polls once more to drop what is buffered, and asks to leave again: it
+	// must not be left waiting for that poll.
+	client.AllowRebalance()
 }

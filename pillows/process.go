@@ -11,29 +11,29 @@ import (
 // process gives a processor what is ready and open for it, and enters the
 // verdicts.
 func (w *worker) process(ctx context.Context, c *chunk, processor int) trouble {
-	p := w.pillow.processors[processor]
-	var t trouble
-	if items, which := c.batch(processor); len(items) > 0 {
-		b := NewBatch(items)
-		err := p.Process(ctx, b)
-		failed, err := failures(err, len(items))
-		if err != nil {
-			return trouble{err: err, processor: p.Name(), change: c.newest[which[0]]}
-		}
-		verdicts := c.ledger.of(processor)
-		for k, i := range which {
-			if itemErr := failed[k]; itemErr != nil {
-				t.worse(trouble{err: itemErr, processor: p.Name(), change: c.newest[i]})
-				continue
-			}
-			v := b.Verdict(k)
-			if v == Open {
-				v = Applied
-			}
-			verdicts[c.newest[i]] = v
-		}
+	items, which := c.batch(processor)
+	if len(items) == 0 {
+		return trouble{}
 	}
-	w.observe(c, processor)
+	p, b := w.pillow.processors[processor], NewBatch(items)
+	failed, err := failures(p.Process(ctx, b), len(items))
+	if err != nil {
+		return trouble{err: err, processor: p.Name(), change: c.newest[which[0]]}
+	}
+	var t trouble
+	verdicts := c.ledger.of(processor)
+	for k, i := range which {
+		if itemErr := failed[k]; itemErr != nil {
+			t.worse(trouble{err: itemErr, processor: p.Name(), change: c.newest[i]})
+			c.failed = append(c.failed, i)
+			continue
+		}
+		v := b.Verdict(k)
+		if v == Open {
+			v = Applied
+		}
+		verdicts[c.newest[i]] = v
+	}
 	return t
 }
 
@@ -57,7 +57,8 @@ func failures(err error, n int) (map[int]error, error) {
 	return failed, nil
 }
 
-// observe tells the verdicts that a processor has reached since the last time.
+// observe tells the verdicts that a processor has reached since the last time,
+// also those on changes it was not given.
 func (w *worker) observe(c *chunk, processor int) {
 	if w.pillow.observe == nil {
 		return

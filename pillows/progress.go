@@ -63,7 +63,7 @@ func (p Progress) String() string {
 	reason := p.Reason
 	for {
 		whole := text + " reason=" + strconv.Quote(reason)
-		if len(whole) <= maxMetadata {
+		if len(whole) <= maxMetadata || reason == "" {
 			return whole
 		}
 		reason = cut(reason, len(reason)*9/10-1)

@@ -76,6 +76,10 @@ func (q *queue) put(entries []entry) {
 		q.bytes += entries[i].size
 	}
 	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *queue) signal() {
 	select {
 	case q.ready <- struct{}{}:
 	default:
@@ -102,11 +106,16 @@ func (q *queue) take(c *chunk, records, bytes int) (place, *fault) {
 	return q.entries[0].place, q.entries[0].fault
 }
 
-// dropFault removes the fault that take returned.
+// dropFault removes the fault that take returned, after which nothing can have
+// come, so that ready tells of what comes next.
 func (q *queue) dropFault() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.drop(1)
+	select {
+	case <-q.ready:
+	default:
+	}
 }
 
 // drop removes the first n entries. The caller holds the mutex.

@@ -103,25 +103,40 @@ func (w *worker) goesOn() {
 // standAt waits at a fault. It returns true where reading goes on, false where
 // the worker has to end.
 func (w *worker) standAt(ctx context.Context, at place, f *fault) bool {
-	err, retry := f.err, false
+	err, retry, offset := f.err, false, at.offset
 	if f.fetch {
-		err, retry = explainFetch(f.err, w.partition, w.position())
+		offset = w.position()
+		err, retry = explainFetch(f.err, w.partition, offset)
 	}
 	for {
-		w.sayWaiting(trouble{err: err}, at.offset)
-		committed := !w.waits.news() || w.handOver(ctx, func(s *status) {
-			if at.offset >= 0 {
-				s.next.Offset = at.offset
-			}
-		})
+		w.sayWaiting(trouble{err: err}, offset)
+		committed := !w.waits.news() || w.handOver(ctx, func(s *status) { s.next.Offset = offset })
 		if !committed || !w.rest(ctx, min(repeatEvery, w.pillow.config.MaxBackoff)) {
 			return false
 		}
 		if retry {
-			w.queue.dropFault()
-			w.goesOn()
-			w.refetch(w)
-			return true
+			return w.fetchAgain(ctx)
 		}
+	}
+}
+
+// fetchAgain drops the fault at which the worker stands and waits a moment for
+// what fetching brings: records, the fault again, or nothing, which is as good.
+func (w *worker) fetchAgain(ctx context.Context) bool {
+	w.queue.dropFault()
+	w.refetch(w)
+	timer := time.NewTimer(4 * fetchWait)
+	defer timer.Stop()
+	select {
+	case <-w.queue.ready:
+		w.queue.signal()
+		return true
+	case <-timer.C:
+		w.goesOn()
+		return w.handOver(ctx, func(*status) {})
+	case <-w.leaving:
+		return false
+	case <-ctx.Done():
+		return false
 	}
 }

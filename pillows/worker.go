@@ -154,12 +154,14 @@ func (w *worker) work(ctx context.Context, c *chunk) bool {
 // try does once everything that is still open in a chunk, and returns what kept
 // the lowest open change from its verdict.
 func (w *worker) try(ctx context.Context, c *chunk) trouble {
+	c.readAgain()
 	t := w.read(ctx, c)
 	for i := range w.pillow.processors {
 		if ctx.Err() != nil {
 			break // the partition is not ours any more
 		}
 		t.worse(w.process(ctx, c, i))
+		w.observe(c, i)
 	}
 	return t
 }

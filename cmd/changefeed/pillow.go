@@ -15,13 +15,16 @@ type pillowRunCommand struct {
 
 // Run runs pillows until it is asked to stop.
 func (c *pillowRunCommand) Run(a *app) error {
-	s, err := a.connected()
+	s, err := a.stack()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	pillows, err := indexes(c.Names, len(s.Config.Pillows), "no pillow is configured: add one under pillows", s.PillowIndex)
 	if err != nil {
+		return err
+	}
+	if err := s.FindBrokers(a.ctx); err != nil {
 		return err
 	}
 	return s.Run(a.ctx, stack.Parts{Pillows: pillows})

@@ -9,13 +9,16 @@ type publishCommand struct {
 
 // Run publishes until it is asked to stop.
 func (c *publishCommand) Run(a *app) error {
-	s, err := a.connected()
+	s, err := a.stack()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	sources, err := sources(s, c.Sources)
 	if err != nil {
+		return err
+	}
+	if err := s.FindBrokers(a.ctx); err != nil {
 		return err
 	}
 	return s.Run(a.ctx, stack.Parts{Sources: sources, NoWait: c.NoWait})

@@ -1,9 +1,6 @@
 package demo
 
-import (
-	"context"
-	"math/rand/v2"
-)
+import "math/rand/v2"
 
 // action is what an application does in one transaction.
 type action struct {
@@ -14,14 +11,14 @@ type action struct {
 	// picks is how many orders that exist it asks for.
 	picks int
 	// do works in the transaction, on the orders that could be had.
-	do func(ctx context.Context, w *worker, tx *transaction, orders []int64) error
+	do func(k *worker, tx *transaction, orders []int64)
 	// undone says that the transaction is rolled back at the end.
 	undone bool
 }
 
 // smallActions are the bulk of the writer's work.
 var smallActions = []action{
-	{name: "new order", weight: 30, changes: 1, do: newOrders(1)},
+	{name: "new order", weight: 30, changes: 1, do: newOrder},
 	{name: "edit", weight: 20, changes: 1, picks: 1, do: onOrders(editOrders)},
 	{name: "edit lines", weight: 12, changes: 2, picks: 2, do: onLines(editLines)},
 	{name: "add line", weight: 6, changes: 1, picks: 1, do: onLines(addLines)},
@@ -40,120 +37,80 @@ var smallActions = []action{
 var largeActions = []action{
 	{name: "import", do: importOrders},
 	{name: "import given up", do: importOrders, undone: true},
-	{name: "mass edit", do: onOrders(editOrders)},
-	{name: "mass second attempt", do: secondAttempt},
 	{name: "mass edit of lines", do: onLines(editLines)},
+	{name: "mass second attempt", do: secondAttempt},
 	{name: "mass deletion", do: massDelete},
+	{name: "mass edit", do: onOrders(editOrders)},
 }
 
-func newOrders(n int) func(context.Context, *worker, *transaction, []int64) error {
-	return func(ctx context.Context, w *worker, tx *transaction, _ []int64) error {
-		return w.create(ctx, tx, n)
-	}
-}
+func newOrder(k *worker, tx *transaction, _ []int64) { k.create(tx, 1) }
 
-func importOrders(ctx context.Context, w *worker, tx *transaction, _ []int64) error {
-	return w.create(ctx, tx, w.granted)
-}
+func importOrders(k *worker, tx *transaction, _ []int64) { k.create(tx, k.granted) }
 
 // create inserts n orders with lines.
-func (w *worker) create(ctx context.Context, tx *transaction, n int) error {
-	ids := w.writer.allocate(n)
-	if err := tx.orders(ctx, insertOrders, ids); err != nil {
-		return err
-	}
-	return tx.lines(ctx, insertLines, ids)
+func (k *worker) create(tx *transaction, n int) {
+	ids := k.writer.allocate(n)
+	tx.orders(insertOrders, ids)
+	tx.lines(insertLines, ids)
 }
 
-func onOrders(sql string) func(context.Context, *worker, *transaction, []int64) error {
-	return func(ctx context.Context, _ *worker, tx *transaction, orders []int64) error {
-		return tx.orders(ctx, sql, orders)
-	}
+func onOrders(sql string) func(*worker, *transaction, []int64) {
+	return func(_ *worker, tx *transaction, orders []int64) { tx.orders(sql, orders) }
 }
 
-func onLines(sql string) func(context.Context, *worker, *transaction, []int64) error {
-	return func(ctx context.Context, _ *worker, tx *transaction, orders []int64) error {
-		return tx.lines(ctx, sql, orders)
-	}
+func onLines(sql string) func(*worker, *transaction, []int64) {
+	return func(_ *worker, tx *transaction, orders []int64) { tx.lines(sql, orders) }
 }
 
 // hardDelete leaves orders alone of which a change of lines alone has not
 // arrived yet: publishing that one looks the order up, and would find it gone.
 // It yields nothing then, rightly, but the account of the demo is one verdict for
 // each change. The orders are locked, so no such change can come to them now.
-func hardDelete(ctx context.Context, _ *worker, tx *transaction, orders []int64) error {
-	return tx.orders(ctx, hardDeleteOrders, tx.tracker.withoutOpenLines(orders))
+func hardDelete(_ *worker, tx *transaction, orders []int64) {
+	tx.orders(hardDeleteOrders, tx.tracker.withoutOpenLines(orders))
 }
 
 // replace deletes orders and makes them anew: one change each, that saves them.
-func replace(ctx context.Context, _ *worker, tx *transaction, orders []int64) error {
-	if err := tx.orders(ctx, hardDeleteOrders, orders); err != nil {
-		return err
-	}
-	return tx.orders(ctx, insertOrders, orders)
+func replace(_ *worker, tx *transaction, orders []int64) {
+	tx.orders(hardDeleteOrders, orders)
+	tx.orders(insertOrders, orders)
 }
 
 // shortLived makes an order and deletes it: one change, that deletes it.
-func shortLived(ctx context.Context, w *worker, tx *transaction, _ []int64) error {
-	ids := w.writer.allocate(1)
-	if err := tx.orders(ctx, insertOrders, ids); err != nil {
-		return err
-	}
-	return tx.orders(ctx, hardDeleteOrders, ids)
+func shortLived(k *worker, tx *transaction, _ []int64) {
+	ids := k.writer.allocate(1)
+	tx.orders(insertOrders, ids)
+	tx.orders(hardDeleteOrders, ids)
 }
 
 // mixed does something else to each order, touches some of them twice, and makes
 // two new ones.
-func mixed(ctx context.Context, w *worker, tx *transaction, orders []int64) error {
-	if err := w.create(ctx, tx, 2); err != nil {
-		return err
-	}
-	if err := tx.lines(ctx, editLines, orders); err != nil {
-		return err
-	}
+func mixed(k *worker, tx *transaction, orders []int64) {
+	k.create(tx, 2)
+	tx.lines(editLines, orders)
 	rand.Shuffle(len(orders), func(i, j int) { orders[i], orders[j] = orders[j], orders[i] })
 	half := orders[:len(orders)/2]
-	if err := tx.orders(ctx, editOrders, half); err != nil {
-		return err
-	}
-	if len(half) > 0 {
-		if err := tx.orders(ctx, softDeleteOrders, half[:1]); err != nil {
-			return err
-		}
-	}
-	if rest := orders[len(half):]; len(rest) > 0 {
-		return hardDelete(ctx, w, tx, rest[:1])
-	}
-	return nil
+	tx.orders(editOrders, half)
+	tx.orders(softDeleteOrders, half[:min(len(half), 1)])
+	rest := orders[len(half):]
+	hardDelete(k, tx, rest[:min(len(rest), 1)])
 }
 
 // secondAttempt undoes its first attempt, and does less in its second.
-func secondAttempt(ctx context.Context, w *worker, tx *transaction, orders []int64) error {
+func secondAttempt(k *worker, tx *transaction, orders []int64) {
 	half := orders[:len(orders)/2]
-	if err := tx.orders(ctx, editOrders, half); err != nil {
-		return err
-	}
-	if err := tx.savepoint(ctx); err != nil {
-		return err
-	}
-	if err := tx.orders(ctx, softDeleteOrders, orders); err != nil {
-		return err
-	}
-	if err := w.create(ctx, tx, 1); err != nil {
-		return err
-	}
-	if err := tx.rollbackTo(ctx); err != nil {
-		return err
-	}
-	w.writer.savepoints.Add(1)
-	return tx.lines(ctx, editLines, orders[len(half):])
+	tx.orders(editOrders, half)
+	tx.savepoint()
+	tx.orders(softDeleteOrders, orders)
+	k.create(tx, 1)
+	tx.rollbackTo()
+	k.writer.savepoints.Add(1)
+	tx.lines(editLines, orders[len(half):])
 }
 
 // massDelete deletes half of the orders softly and the other half for good.
-func massDelete(ctx context.Context, w *worker, tx *transaction, orders []int64) error {
+func massDelete(k *worker, tx *transaction, orders []int64) {
 	half := orders[:len(orders)/2]
-	if err := tx.orders(ctx, softDeleteOrders, half); err != nil {
-		return err
-	}
-	return hardDelete(ctx, w, tx, orders[len(half):])
+	tx.orders(softDeleteOrders, half)
+	hardDelete(k, tx, orders[len(half):])
 }

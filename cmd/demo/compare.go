@@ -54,7 +54,7 @@ func compare(ctx context.Context, conn *pgx.Conn) (comparison, error) {
 
 func (c *comparison) String() string {
 	if c.mismatched() == 0 {
-		return fmt.Sprintf("%s rows compared, all equal", count(c.rows))
+		return count(c.rows) + " rows compared, all equal"
 	}
 	return fmt.Sprintf("%d rows missing, %d too many, %d different: %s", c.missing, c.extra, c.different, strings.Join(c.examples, ", "))
 }

@@ -39,7 +39,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	summary, err := d.run(ctx)
 	d.options.Screen.clear()
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return errors.New("stopped before the demo had begun")
+	case err != nil:
 		return err
 	}
 	if err := summary.print(o.Out, o.JSON); err != nil {
@@ -66,6 +69,9 @@ func newDemo(o Options) (*demo, error) {
 
 // run starts the servers, and stops them at the end whatever happens.
 func (d *demo) run(ctx context.Context) (summary *Summary, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	defer limitMemory()()
 	d.options.Screen.note("starting a private PostgreSQL")
 	server, err := localpg.Start(ctx, localpg.Config{Logger: d.options.Log, Settings: serverSettings})
@@ -119,16 +125,20 @@ type parts struct {
 	pillow    *pillows.Pillow
 }
 
+func (d *demo) parts(s *stack.Stack) (p parts, err error) {
+	if p.publisher, err = s.Publisher(0, true); err != nil {
+		return p, err
+	}
+	p.pillow, err = s.Pillow(0, d.observer(d.tracker.observe))
+	return p, err
+}
+
 // perform runs the parts and the writer, until the writer is stopped by ctx or
 // has made its changes and each has a verdict, and compares. serving ends where
 // the broker fails.
 func (d *demo) perform(ctx, serving context.Context, s *stack.Stack) (*Summary, error) {
-	var p parts
-	var err error
-	if p.publisher, err = s.Publisher(0, true); err != nil {
-		return nil, err
-	}
-	if p.pillow, err = s.Pillow(0, d.observer(d.tracker.observe)); err != nil {
+	p, err := d.parts(s) //nolint:contextcheck // pools connect when they are first used
+	if err != nil {
 		return nil, err
 	}
 	working, stop := context.WithCancel(serving)

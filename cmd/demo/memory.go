@@ -34,5 +34,5 @@ func peakRSS() float64 {
 	if err != nil {
 		return 0
 	}
-	return math.Round(kib/1024*10) / 10
+	return round(kib/1024, 10)
 }

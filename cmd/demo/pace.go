@@ -43,8 +43,10 @@ func (b *budget) any() bool {
 	return !b.finite || b.left > 0
 }
 
-// pace spaces changes out in time. Time in which nothing was asked for is not
-// made up for.
+// catchUp bounds the time in which nothing was asked for and that is made up for.
+const catchUp = 100 * time.Millisecond
+
+// pace spaces changes out in time.
 type pace struct {
 	interval time.Duration // between two changes
 
@@ -52,15 +54,17 @@ type pace struct {
 	next time.Time
 }
 
-func newPace(rate int) *pace { return &pace{interval: time.Second / time.Duration(rate)} }
+func newPace(rate int) *pace {
+	return &pace{interval: time.Second / time.Duration(rate), next: time.Now()}
+}
 
 // wait waits for the time of the next change. It reports false when ctx has
 // ended.
 func (p *pace) wait(ctx context.Context) bool {
 	p.mu.Lock()
 	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
+	if earliest := now.Add(-catchUp); p.next.Before(earliest) {
+		p.next = earliest
 	}
 	until := p.next.Sub(now)
 	p.next = p.next.Add(p.interval)

@@ -60,6 +60,14 @@ func (d *demo) show(ctx, showing context.Context, p parts) (err error) {
 	}
 }
 
+// untilStopped drops the error of a ctx that has ended.
+func untilStopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
 // painter returns what shows one sample after the other.
 func (s Screen) painter(live bool) func(*sample) {
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"changefeed/cmd/stack"
@@ -43,11 +44,14 @@ func (d *demo) summarize(ctx context.Context, s *stack.Stack, took time.Duration
 		Mismatched: c.mismatched(), Rows: c.rows,
 		P50: milliseconds(a.latency.quantile(0.5)), P99: milliseconds(a.latency.quantile(0.99)), Max: milliseconds(a.latency.most),
 		Transactions: w.transactions.Load(), RolledBack: w.rolledBack.Load(), Savepoints: w.savepoints.Load(), Largest: w.biggest.Load(),
-		Seconds: took.Seconds(), ChangesPerSecond: float64(w.changes.Load()) / took.Seconds(),
+		Seconds: round(took.Seconds(), 1000), ChangesPerSecond: round(float64(w.changes.Load())/took.Seconds(), 10),
 		PeakRSS:    peakRSS(),
 		comparison: c, lost: d.tracker.lost(), strays: a.examples,
 	}, nil
 }
+
+// round drops digits that say nothing.
+func round(x, parts float64) float64 { return math.Round(x*parts) / parts }
 
 // records returns how many records were ever put on the topic.
 func records(ctx context.Context, s *stack.Stack) (int64, error) {

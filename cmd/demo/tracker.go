@@ -31,8 +31,6 @@ const settledKept = 200_000
 // tracker has an account of every change: who waits for a verdict, how long it
 // took, and what should not have come.
 type tracker struct {
-	now func() time.Time
-
 	mu       sync.Mutex
 	open     map[pair]expected
 	lines    map[int64]int        // open pairs in which only lines changed, by order
@@ -48,7 +46,7 @@ type tracker struct {
 
 func newTracker() *tracker {
 	return &tracker{
-		now: time.Now, open: make(map[pair]expected), lines: make(map[int64]int),
+		open: make(map[pair]expected), lines: make(map[int64]int),
 		settled: [2]map[pair]struct{}{{}, {}}, lately: new(histogram),
 	}
 }
@@ -60,7 +58,7 @@ func (t *tracker) expect(xid uint64, orders map[int64]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.open) == 0 {
-		t.moved = t.now()
+		t.moved = time.Now()
 	}
 	for order, linesOnly := range orders {
 		t.open[pair{xid, order}] = expected{linesOnly: linesOnly}
@@ -74,7 +72,7 @@ func (t *tracker) expect(xid uint64, orders map[int64]bool) {
 func (t *tracker) committed(xid uint64, orders map[int64]bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at := t.now()
+	at := time.Now()
 	for order := range orders {
 		p := pair{xid, order}
 		e := t.open[p]
@@ -91,7 +89,7 @@ func (t *tracker) committed(xid uint64, orders map[int64]bool) {
 func (t *tracker) observe(o pillows.Observation) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at := t.now()
+	at := time.Now()
 	for i := range o.Changes {
 		c := &o.Changes[i]
 		order, err := strconv.ParseInt(c.Meta.DocumentID, 10, 64)
@@ -143,7 +141,7 @@ func (t *tracker) settle(p pair, latency time.Duration) {
 		}
 	}
 	delete(t.open, p)
-	t.moved = t.now()
+	t.moved = time.Now()
 	t.total.add(latency)
 	t.lately.add(latency)
 	if len(t.settled[0]) >= settledKept {
@@ -172,7 +170,7 @@ func (t *tracker) withoutOpenLines(orders []int64) []int64 {
 func (t *tracker) stalled(limit time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.open) > 0 && t.now().Sub(t.moved) > limit
+	return len(t.open) > 0 && time.Since(t.moved) > limit
 }
 
 // waiting returns the number of changes without a verdict.

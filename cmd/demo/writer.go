@@ -16,10 +16,13 @@ const (
 	// smallWorkers is the number of sessions that make small transactions; one
 	// more makes the large ones.
 	smallWorkers = 4
-	// largest is the number of changes of a large transaction, and one in so many
-	// changes is made in one.
-	largest    = 3000
-	largeShare = 4
+	// largest is the number of changes of a large transaction. A demo of few
+	// changes has smaller ones, so that it makes several.
+	largest       = 3000
+	largeOfFewest = 16
+	// largeInterval is how many changes come between two large transactions, in
+	// changes of a large one.
+	largeInterval = 5
 	// recentOrders is how many of the newest orders most picks are from.
 	recentOrders = 5000
 	// mostOpen bounds the changes that have no verdict: the writer waits for the
@@ -44,7 +47,7 @@ type writer struct {
 func newWriter(s shop, t *tracker, o Options) *writer {
 	w := &writer{shop: s, tracker: t, budget: newBudget(o.Changes), pace: newPace(o.Rate), large: largest, stall: o.Stall}
 	if o.Changes > 0 {
-		w.large = min(largest, max(o.Changes/8, 1))
+		w.large = min(largest, max(o.Changes/largeOfFewest, 1))
 	}
 	return w
 }
@@ -81,14 +84,6 @@ func (w *writer) session(ctx context.Context, work func(*worker, context.Context
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	return work(&worker{writer: w, conn: conn}, ctx)
-}
-
-// untilStopped drops the error of a ctx that has ended: the writer was asked to.
-func untilStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // allocate returns the ids of n new orders.
@@ -175,7 +170,7 @@ func (k *worker) largeOnes(ctx context.Context, noMore <-chan struct{}) error {
 		}
 		i++
 		if !chosen.undone {
-			next += int64(largeShare * k.writer.large)
+			next += int64(largeInterval * k.writer.large)
 		}
 	}
 }
@@ -245,9 +240,7 @@ func (k *worker) transact(ctx context.Context, a action) (changes int, err error
 	if err != nil {
 		return 0, err
 	}
-	if err := a.do(ctx, k, tx, orders); err != nil {
-		return 0, err
-	}
+	a.do(k, tx, orders)
 	if a.undone {
 		w.rolledBack.Add(1)
 		return 0, tx.rollback(ctx)

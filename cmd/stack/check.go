@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"changefeed/cdc"
+	"changefeed/pillows/table"
 )
 
 // Check examines every configured part and changes nothing. What it finds about
@@ -30,7 +31,8 @@ func (s *Stack) Check(ctx context.Context) ([]cdc.Finding, error) {
 	topics, err := s.checkTopics(ctx)
 	found, failures = append(found, topics...), append(failures, err)
 	for i := range s.Config.Pillows {
-		failures = append(failures, s.checkPillow(ctx, i))
+		tables, err := s.checkPillow(ctx, i)
+		found, failures = append(found, tables...), append(failures, err)
 	}
 	return found, errors.Join(failures...)
 }
@@ -86,20 +88,25 @@ func examineTopic(name string, topics kadm.TopicDetails, brokers int) (cdc.Findi
 }
 
 // checkPillow builds a pillow's processors and asks each whether it could work.
-func (s *Stack) checkPillow(ctx context.Context, i int) error {
+func (s *Stack) checkPillow(ctx context.Context, i int) ([]cdc.Finding, error) {
 	processors, err := s.processors(i)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var faults []error
+	name := s.Config.Pillows[i].Name
+	var found []cdc.Finding
+	var failures []error
 	for _, p := range processors {
 		checker, ok := p.(interface{ Check(context.Context) error })
 		if !ok {
 			continue
 		}
-		if err := checker.Check(ctx); err != nil {
-			faults = append(faults, fmt.Errorf("pillow %s: %s: %w", s.Config.Pillows[i].Name, p.Name(), err))
+		switch err := checker.Check(ctx); {
+		case errors.Is(err, table.ErrPreflight):
+			found = append(found, cdc.Finding{Severity: cdc.Refuse, Subject: "pillow " + name + ": " + p.Name(), Problem: err.Error()})
+		case err != nil:
+			failures = append(failures, fmt.Errorf("pillow %s: %s: %w", name, p.Name(), err))
 		}
 	}
-	return errors.Join(faults...)
+	return found, errors.Join(failures...)
 }

@@ -34,14 +34,14 @@ func (s *Stack) Pillow(i int, observe func(pillows.Observation)) (*pillows.Pillo
 	}
 	cfg := s.PillowConfig(i)
 	return pillows.New(cfg, pillows.Deps{
-		Client: client, Stores: stores, Observe: observe, Log: s.Log.With("pillow", cfg.Name),
+		Client: client, Stores: stores, Observe: observe, Log: s.Log,
 	}, processors...)
 }
 
 func (s *Stack) processors(i int) ([]pillows.Processor, error) {
 	var all []pillows.Processor
 	for j, p := range s.Config.Pillows[i].Processors {
-		processor, err := s.reportTable(&p)
+		processor, err := s.reportTable(&p, s.Config.Pillows[i].Name)
 		if err != nil {
 			return nil, fmt.Errorf("pillows[%d].processors[%d]: %w", i, j, err)
 		}
@@ -51,10 +51,10 @@ func (s *Stack) processors(i int) ([]pillows.Processor, error) {
 }
 
 // reportTable returns the processor of a table entry, the only kind there is.
-func (s *Stack) reportTable(p *config.Processor) (*table.Processor, error) {
+func (s *Stack) reportTable(p *config.Processor, pillow string) (*table.Processor, error) {
 	pool, err := s.pool(p.Table.DSN)
 	if err != nil {
 		return nil, fmt.Errorf("table.dsn: %w", err)
 	}
-	return table.New(p.Table.Config(), table.Deps{Pool: pool, Log: s.Log.With("table", p.Table.Name)})
+	return table.New(p.Table.Config(), table.Deps{Pool: pool, Log: s.Log.With("pillow", pillow)})
 }

@@ -147,7 +147,10 @@ func (s *Stack) WithBroker(ctx context.Context, listen string, work func(context
 func (s *Stack) withAnyBroker(ctx context.Context, work func(context.Context) error) error {
 	if s.Config.Embedded() && !s.brokersKnown() {
 		if _, err := broker.Find(s.Config.DataDir); err != nil {
-			return s.WithBroker(ctx, "", work)
+			err := s.WithBroker(ctx, "", work)
+			if !errors.Is(err, broker.ErrInUse) { // started by another process just now
+				return err
+			}
 		}
 	}
 	if err := s.FindBrokers(ctx); err != nil {

@@ -25,7 +25,7 @@ func (s *Stack) Publisher(i int, noWait bool) (*cdc.Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cdc.New(cfg, cdc.Deps{OpenSink: s.openSink, Parents: parents, Log: s.Log.With("source", cfg.Source)})
+	return cdc.New(cfg, cdc.Deps{OpenSink: s.openSink, Parents: parents, Log: s.Log})
 }
 
 func (s *Stack) openSink(acked changefeed.Acked) (cdc.Sink, error) {

@@ -70,7 +70,12 @@ func (b *batch) arguments(lo, hi int) []any {
 }
 
 // forget drops what was read of the ids from lo to hi.
-func (b *batch) forget(lo, hi int) { clear(b.rows[lo:hi]) }
+func (b *batch) forget(lo, hi int) {
+	clear(b.rows[lo:hi])
+	for _, id := range b.ids[lo:hi] {
+		delete(b.errs, id)
+	}
+}
 
 // take keeps a row that was read for the ids from lo to hi: the id columns, then
 // the values. The raw values are valid during the call only.

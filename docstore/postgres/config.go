@@ -25,8 +25,9 @@ type Config struct {
 	// Type and Domain of the documents.
 	Type, Domain Field
 	// Primary is the pool for the database itself. Replica, where set, is one for
-	// a physical standby of it, which is read where it has replayed enough. Both
-	// are made from ConnConfig.
+	// a physical standby of it, which is read where it has replayed enough. It
+	// must follow the primary: one that a failover left behind on a timeline of
+	// its own is not noticed. Both pools are made from ConnConfig.
 	Primary, Replica *pgxpool.Pool
 	// Epoch is the source's current epoch, 1 or more.
 	Epoch uint32

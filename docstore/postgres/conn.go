@@ -52,8 +52,8 @@ func ConnConfig(dsn string) (*pgxpool.Config, error) {
 // withoutSecrets drops what an error says about the connection string's text: of
 // a malformed one nobody can tell which part is the password.
 func withoutSecrets(err error) error {
-	var parse *pgconn.ParseConfigError
-	if !errors.As(err, &parse) {
+	parse, ok := errors.AsType[*pgconn.ParseConfigError](err)
+	if !ok {
 		return errors.New("it cannot be parsed")
 	}
 	parse.ConnString = ""

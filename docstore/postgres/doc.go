@@ -49,14 +49,17 @@
 // Promotion between the statements is harmless: a server that says it is not in
 // recovery has replayed all it will ever replay, before the rows' snapshot.
 //
-// A replica is looked at once. Where it does not show the horizon, or cannot be
-// read, the primary is asked, which is looked at again after growing pauses until
+// A replica is looked at once, and only for a horizon that says how far it must
+// have replayed. Where it does not show that, or cannot be read, the primary is
+// asked, which is looked at again after growing pauses until
 // [Config.VisibilityWait] has passed. Then the batch fails with
 // [docstore.ErrNotVisible]; an older row is never given.
 //
-// A horizon of an older epoch than the source's waits for nothing: what that
-// epoch committed is either visible or gone for good, and its transaction ids say
-// nothing about this epoch's. One of a newer epoch is an error.
+// A horizon of an older epoch than the source's waits for nothing, on the
+// primary: what that epoch committed is either visible there or gone for good,
+// and its transaction ids say nothing about this epoch's. One of a newer epoch is
+// an error. Changes without a position, or without a transaction id, are waited
+// for as far as the others of their batch go.
 //
 // # Row-level security
 //

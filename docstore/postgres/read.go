@@ -45,9 +45,10 @@ type request struct {
 }
 
 // readVisible reads rows in a snapshot that has all of marks: from the replica if
-// that has it now, else from the primary as soon as that has it.
+// that has it now, else from the primary as soon as that has it. Without a
+// position nobody knows what the replica would have to have replayed.
 func (s *RowStore) readVisible(ctx context.Context, marks *docstore.Marks, r request) error {
-	if s.replica != nil {
+	if s.replica != nil && marks != nil && marks.LSN > 0 {
 		done, err := s.readReplica(ctx, marks, r)
 		if done || err != nil {
 			return err
@@ -88,25 +89,32 @@ func look(ctx context.Context, pool *pgxpool.Pool, marks *docstore.Marks, r requ
 		both.Queue(visibleSQL, marks.XIDs, formatLSN(marks.LSN))
 	}
 	both.Queue(r.statement, r.batch.arguments(r.lo, r.hi)...)
-	results := pool.SendBatch(ctx, &both)
+	answers := pool.SendBatch(ctx, &both)
 	if marks != nil {
-		missing, err := scanMissing(results.QueryRow(), marks)
-		if err != nil || missing != "" {
-			// What the second statement says does not matter any more.
-			_ = results.Close()
-			return missing, err
-		}
+		missing, err = scanMissing(answers.QueryRow(), marks)
 	}
-	rows, err := results.Query()
-	for err == nil && rows.Next() {
-		err = r.batch.take(rows.RawValues(), r.lo, r.hi)
+	if err == nil && missing == "" {
+		err = r.take(answers)
 	}
-	rows.Close()
-	if err == nil {
-		err = rows.Err()
-	}
-	if closeErr := results.Close(); err == nil {
+	// Where something is missing, what the second statement says, be it an
+	// error, does not matter.
+	if closeErr := answers.Close(); err == nil && missing == "" {
 		err = closeErr
 	}
-	return "", err
+	return missing, err
+}
+
+// take keeps the rows of the next answer.
+func (r request) take(answers pgx.BatchResults) error {
+	rows, err := answers.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := r.batch.take(rows.RawValues(), r.lo, r.hi); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

@@ -157,16 +157,14 @@ func (s *RowStore) read(ctx context.Context, at docstore.Horizon, list, ids []st
 	return b, s.explain(err)
 }
 
+// statement selects the id columns, then the list.
 func (s *RowStore) statement(d *description, list []string) string {
-	var b strings.Builder
-	b.WriteString("SELECT ")
+	all := make([]string, 0, len(s.cfg.ID)+len(list))
 	for _, name := range s.cfg.ID {
-		b.WriteString(textOf(name) + ", ")
+		all = append(all, textOf(name))
 	}
-	b.WriteString(strings.Join(list, ", "))
-	b.WriteString(" ")
-	b.WriteString(d.from(s.table, s.cfg.ID))
-	return b.String()
+	all = append(all, list...)
+	return "SELECT " + strings.Join(all, ", ") + " " + d.from(s.table, s.cfg.ID)
 }
 
 // marks returns what a read has to see of this source: nil for nothing.
@@ -184,8 +182,7 @@ func (s *RowStore) marks(at docstore.Horizon) (*docstore.Marks, error) {
 
 // explain adds what to do about an error of the server.
 func (s *RowStore) explain(err error) error {
-	var unprepared pgx.ErrPreprocessingBatch
-	if errors.As(err, &unprepared) {
+	if unprepared, ok := errors.AsType[pgx.ErrPreprocessingBatch](err); ok {
 		err = unprepared.Unwrap() // its own message is the whole statement
 	}
 	if sqlState(err) != codeInsufficientPrivilege {

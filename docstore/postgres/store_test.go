@@ -17,9 +17,9 @@ import (
 )
 
 func TestRowStoreConforms(t *testing.T) {
+	pool := openDatabase(t)
 	docstoretest.Run(t, func(t *testing.T, wait time.Duration) docstoretest.Fixture {
-		pool := openDatabase(t)
-		execute(t, pool, `CREATE TABLE documents (id text PRIMARY KEY, state text)`)
+		execute(t, pool, `DROP TABLE IF EXISTS documents; CREATE TABLE documents (id text PRIMARY KEY, state text)`)
 		const save = `INSERT INTO documents VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET state = excluded.state`
 		hook, waits := docstoretest.NewWaits()
 		return docstoretest.Fixture{

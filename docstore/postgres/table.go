@@ -119,8 +119,7 @@ const (
 
 // sqlState returns the code of a server's error, or "".
 func sqlState(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code
 	}
 	return ""

@@ -10,19 +10,18 @@ import (
 	"changefeed/docstore"
 )
 
-// visibleSQL asks a server whether it shows a horizon: transactions $1 and the
-// start $2 of the last commit record. Which of the two decides depends on
-// whether it is in recovery, read once, because it may be promoted meanwhile.
+// visibleSQL asks a server what it shows of a horizon: of the transactions $1 and
+// of the start $2 of the last commit record. Which of the two decides depends on
+// whether it is in recovery.
 const visibleSQL = `
 SELECT
-	server.recovering,
-	coalesce(server.replayed > $2::text::pg_lsn, false),
-	coalesce(server.replayed::text, ''),
+	pg_is_in_recovery(),
+	coalesce(pg_last_wal_replay_lsn() > $2::text::pg_lsn, false),
+	coalesce(pg_last_wal_replay_lsn()::text, ''),
 	ARRAY(
 		SELECT xid FROM unnest($1::xid8[]) AS xid
-		WHERE NOT server.recovering AND NOT pg_visible_in_snapshot(xid, (SELECT pg_current_snapshot()))
-	)
-FROM (SELECT pg_is_in_recovery() AS recovering, pg_last_wal_replay_lsn() AS replayed OFFSET 0) AS server`
+		WHERE NOT pg_visible_in_snapshot(xid, (SELECT pg_current_snapshot()))
+	)`
 
 // scanMissing reads the answer: what the server does not show, in words, or "".
 func scanMissing(answer pgx.Row, marks *docstore.Marks) (string, error) {
@@ -33,7 +32,9 @@ func scanMissing(answer pgx.Row, marks *docstore.Marks) (string, error) {
 		return "", err
 	}
 	switch {
-	case recovering && !replayed:
+	case recovering && replayed:
+		return "", nil
+	case recovering:
 		return fmt.Sprintf("the commit at log position %s is not replayed by the standby, which is at %s", formatLSN(marks.LSN), at), nil
 	case len(unseen) > 0:
 		return "the server does not show " + listXIDs(unseen) +

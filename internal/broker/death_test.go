@@ -118,6 +118,17 @@ func TestHalfWrittenBatchIsCutOff(t *testing.T) {
 	}
 }
 
+func TestBrokerStartsAfterADeathBeforeItHadData(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "broker.json"), []byte(`{"address":"","pid":1,"state":"starting"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := start(t, broker.Config{Dir: dir})
+	if err := client(t, b.Addr()).Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // producer sends batches with sequence numbers of its own choice.
 type producer struct {
 	id        int64

@@ -48,7 +48,7 @@ func serve(dir string) error {
 	go func() {
 		<-b.Ready()
 		fmt.Println(b.Addr())
-		io.Copy(io.Discard, os.Stdin)
+		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
 	return b.Run(ctx)
@@ -79,11 +79,11 @@ func startProcess(t *testing.T, dir string) *process {
 	}
 	t.Cleanup(func() {
 		stdin.Close()
-		cmd.Wait() // twice where the test has waited: the error says so
+		_ = cmd.Wait() // the error of a process that was killed, or waited for, is none of ours
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		cmd.Wait()
+		_ = cmd.Wait()
 		t.Fatalf("broker process: %v: %s", err, stderr.String())
 	}
 	return &process{cmd: cmd, addr: strings.TrimSpace(line)}
@@ -95,7 +95,7 @@ func (p *process) kill(t *testing.T) {
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	p.cmd.Wait()
+	_ = p.cmd.Wait() // it was killed
 }
 
 // start runs a broker in this process. stop ends it and returns what Run
@@ -120,7 +120,7 @@ func start(t *testing.T, cfg broker.Config) (b *broker.Broker, stop func() error
 		<-ended
 		return err
 	}
-	t.Cleanup(func() { stop() })
+	t.Cleanup(func() { _ = stop() })
 	select {
 	case <-b.Ready():
 	case <-ended:

@@ -61,7 +61,10 @@ type windowedBatch struct {
 func restoreSequences(data string) (int, error) {
 	folder := filepath.Join(data, "partitions")
 	partitions, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil // nothing was ever stored
+	case err != nil:
 		return 0, fmt.Errorf("restore sequence numbers: %w", err)
 	}
 	found := sequences{Version: sequencesVersion, Windows: []*window{}}

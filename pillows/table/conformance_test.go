@@ -14,8 +14,10 @@ import (
 )
 
 func TestProcessorConforms(t *testing.T) {
+	pool := newPool(t)
 	pillowtest.Run(t, func(t *testing.T) pillowtest.Subject {
-		pool := newPool(t)
+		t.Helper()
+		empty(t, pool)
 		return pillowtest.Subject{
 			Processor: newProcessor(t, pool, report(
 				table.Column{Name: "value", Path: "value", Type: "text"},

@@ -200,6 +200,15 @@ func TestConversionsRefuseWhatPostgreSQLRefuses(t *testing.T) {
 	}
 }
 
+func TestTextHoldsListsAndNumbersAsTheyAreWritten(t *testing.T) {
+	pool := newPool(t)
+	p := newProcessor(t, pool, report(table.Column{Name: "v", Path: "x", Type: "text"}))
+	values := []string{`{"b" : [ 1, "x y" ],  "a": "<\u00e9\n>"}`, `[ ]`, `1e3`, `-0.0`, `null`}
+	process(t, p, append(bodies(values), save("missing", 1, `{"y": 1}`))...)
+	expect(t, query(t, pool, "SELECT coalesce(v, 'NULL') FROM report ORDER BY id"),
+		`{"b":[1,"x y"],"a":"<\u00e9\n>"}`, `[]`, `1e3`, `-0.0`, `NULL`, `NULL`)
+}
+
 // TestWhateverIsAcceptedConverts tries variations of good values: none may come
 // as far as the server and be refused there, or be read as something else.
 func TestWhateverIsAcceptedConverts(t *testing.T) {

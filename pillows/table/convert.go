@@ -28,13 +28,13 @@ type value struct {
 
 // newValue takes a JSON value that is not null.
 func newValue(raw []byte) (value, error) {
-	switch b := raw[0]; {
-	case b == '"':
+	switch raw[0] {
+	case '"':
 		text, err := unquote(raw)
 		return value{kind: stringValue, raw: raw, text: text}, err
-	case b == '{' || b == '[':
+	case '{', '[':
 		return value{kind: compositeValue, raw: raw, text: raw}, nil
-	case b == 't' || b == 'f':
+	case 't', 'f':
 		return value{kind: booleanValue, raw: raw, text: raw}, nil
 	default:
 		return value{kind: numberValue, raw: raw, text: raw}, nil

@@ -48,7 +48,7 @@
 // Step 2 begins after the wait, and sees the row. Because whoever writes a row
 // holds its document's guard, and all take guards in the same order, workers do
 // not deadlock with each other. They can with other users of the table: a
-// deadlock is tried again a few times at once.
+// deadlock is tried again a few times within the call.
 //
 // Values travel as arrays, one for each column, which the server unnests: one
 // round trip for each step, and no temporary table, whose upkeep costs more than

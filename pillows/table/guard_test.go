@@ -64,10 +64,7 @@ func TestDeletionSeesTheRowOfASaveItWaitedFor(t *testing.T) {
 	if err := p.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	old, err := pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	old := begin(t, pool)
 	if _, err := old.Exec(t.Context(), `INSERT INTO changefeed.report_versions VALUES ('public.report', 'a', 1); INSERT INTO report VALUES ('a', 1, 1)`); err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +150,7 @@ func TestTableMadeAgainStartsWithAnEmptyGuard(t *testing.T) {
 func TestKeysOfOtherTypes(t *testing.T) {
 	const upper = "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"
 	const lower = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
+	pool := newPool(t)
 	for kind, test := range map[string]struct{ good, bad []string }{
 		"smallint": {[]string{"7", "-7", "0"}, []string{"007", "-0", "x", "40000", ""}},
 		"bigint":   {[]string{"9223372036854775807"}, []string{"9223372036854775808", "+1", "1.0"}},
@@ -160,7 +158,7 @@ func TestKeysOfOtherTypes(t *testing.T) {
 		"text":     {[]string{"x", "X", "é", "a/b", `"`, `\N`}, []string{"a\x00b", "\xff"}},
 	} {
 		t.Run(kind, func(t *testing.T) {
-			pool := newPool(t)
+			empty(t, pool)
 			cfg := totals()
 			cfg.Columns[0].Type = kind
 			cfg.Columns = append(cfg.Columns, table.Column{Name: "again", Path: "_id", Type: "text"})

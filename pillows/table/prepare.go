@@ -45,6 +45,23 @@ func (p *Processor) Prepare(ctx context.Context) error {
 	return nil
 }
 
+// errRollback ends a transaction of Check.
+var errRollback = errors.New("nothing is to be kept")
+
+// Check tells what Prepare would, and keeps nothing of what it made to find out.
+func (p *Processor) Check(ctx context.Context) error {
+	err := p.inTransaction(ctx, func(tx pgx.Tx) error {
+		if _, err := p.prepareIn(ctx, tx); err != nil {
+			return err
+		}
+		return errRollback
+	})
+	if errors.Is(err, errRollback) {
+		return nil
+	}
+	return fmt.Errorf("check report table %s: %w", p.report, err)
+}
+
 // madeMeanwhile reports whether somebody who does not know our lock made the same
 // schema or table at the same time.
 func madeMeanwhile(err error) bool {
@@ -60,27 +77,45 @@ func madeMeanwhile(err error) bool {
 }
 
 func (p *Processor) prepare(ctx context.Context) error {
-	return pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		found, err := p.inspect(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if !found.complete() {
-			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", ddlLock); err != nil {
-				return fmt.Errorf("lock report tables: %w", err)
-			}
-			if found, err = p.inspect(ctx, tx); err != nil {
-				return err
-			}
-			if err := p.create(ctx, tx, found); err != nil {
-				return err
-			}
-			if found, err = p.inspect(ctx, tx); err != nil {
-				return err
-			}
-		}
-		return found.faults()
+	made := false
+	err := p.inTransaction(ctx, func(tx pgx.Tx) (err error) {
+		made, err = p.prepareIn(ctx, tx)
+		return err
 	})
+	if made && err == nil {
+		p.log.InfoContext(ctx, "report table created: it holds the documents whose changes are read from now on")
+	}
+	return err
+}
+
+func (p *Processor) inTransaction(ctx context.Context, work func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, work)
+}
+
+// prepareIn makes what is missing and checks the rest, in a transaction. made
+// tells whether it made the report table.
+func (p *Processor) prepareIn(ctx context.Context, tx pgx.Tx) (made bool, err error) {
+	found, err := p.inspect(ctx, tx)
+	if err != nil {
+		return false, err
+	}
+	if found.complete() {
+		return false, found.faults()
+	}
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", ddlLock); err != nil {
+		return false, fmt.Errorf("lock report tables: %w", err)
+	}
+	if found, err = p.inspect(ctx, tx); err != nil {
+		return false, err
+	}
+	made = !found.report.exists
+	if err := p.create(ctx, tx, found); err != nil {
+		return false, err
+	}
+	if found, err = p.inspect(ctx, tx); err != nil {
+		return false, err
+	}
+	return made, found.faults()
 }
 
 // create makes what is missing, in a transaction that holds the lock.
@@ -110,7 +145,6 @@ func (p *Processor) create(ctx context.Context, tx pgx.Tx, found *findings) erro
 	if _, err := tx.Exec(ctx, found.emptyGuard()); err != nil {
 		return fmt.Errorf("empty guard: %w", err)
 	}
-	p.log.InfoContext(ctx, "creating report table: it will hold the documents whose changes are read from now on")
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"changefeed"
@@ -44,6 +45,12 @@ func openPool(tb testing.TB, dsn string) *pgxpool.Pool {
 func newPool(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 	return openPool(tb, localpgtest.Database(tb))
+}
+
+// empty drops all tables of a database.
+func empty(tb testing.TB, pool *pgxpool.Pool) {
+	tb.Helper()
+	execute(tb, pool, "DROP SCHEMA IF EXISTS changefeed CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 }
 
 func newProcessor(tb testing.TB, pool *pgxpool.Pool, cfg table.Config) *table.Processor {
@@ -118,6 +125,17 @@ func itemErrors(err error) (map[int]error, error) {
 		failed[f.Index] = f.Err
 	}
 	return failed, nil
+}
+
+// begin begins a transaction, which is rolled back at the end of the test.
+func begin(tb testing.TB, pool *pgxpool.Pool) pgx.Tx {
+	tb.Helper()
+	tx, err := pool.Begin(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	return tx
 }
 
 func execute(tb testing.TB, pool *pgxpool.Pool, sql string, args ...any) {

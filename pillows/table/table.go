@@ -122,7 +122,12 @@ func (p *Processor) ensure(ctx context.Context) error {
 // are looked at again, and what is wrong with them is the better error.
 func (p *Processor) explain(ctx context.Context, err error) error {
 	err = fmt.Errorf("write report table %s: %w", p.report, err)
-	if !hasClass(err, "42", "3F") {
+	switch {
+	case hasClass(err, "25006"): // read_only_sql_transaction
+		return fmt.Errorf("%w (a stand-by, or a database that is set to read only: set dsn to the primary)", err)
+	case hasClass(err, "53100"): // disk_full
+		return fmt.Errorf("%w (make room on the server's disk: nothing is lost, and the writing goes on by itself)", err)
+	case !hasClass(err, "42", "3F"):
 		return err
 	}
 	p.ready.Store(false)

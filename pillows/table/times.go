@@ -3,7 +3,6 @@ package table
 import (
 	"bytes"
 	"errors"
-	"fmt"
 )
 
 // The years that PostgreSQL's types reach. Those before Christ end a little into
@@ -122,9 +121,9 @@ func (r *timeReader) one(set string) {
 	r.rest = r.rest[1:]
 }
 
-func (r *timeReader) refuse(format string, args ...any) {
+func (r *timeReader) refuse(reason string) {
 	if r.err == nil {
-		r.err = fmt.Errorf(format, args...)
+		r.err = errors.New(reason)
 	}
 }
 

@@ -4,23 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"changefeed/pillows"
 )
 
-// maxAttempts is how often a chunk is written that meets a deadlock.
-const maxAttempts = 5
+const (
+	// maxAttempts is how often a chunk is written that meets a deadlock.
+	maxAttempts = 5
+	// retryDelay is the greatest wait before the first of them; each later one
+	// may wait as much more. Without it the other side of the deadlock, which has
+	// yet to wake up, would find its lock taken again.
+	retryDelay = 50 * time.Millisecond
+)
 
 // write writes a chunk and settles what the guard refuses. It returns the items
 // that the server refuses for what is in them; all others are then written.
 func (p *Processor) write(ctx context.Context, b *pillows.Batch, rows []row) ([]pillows.ItemError, error) {
 	superseded, err := p.apply(ctx, rows)
-	for attempt := 1; err != nil && attempt < maxAttempts && hasClass(err, "40"); attempt++ {
+	for attempt := 1; attempt < maxAttempts && hasClass(err, "40"); attempt++ {
 		p.log.DebugContext(ctx, "writing a chunk again", "attempt", attempt, "error", err)
+		if err := wait(ctx, retryDelay*time.Duration(attempt)); err != nil {
+			return nil, err
+		}
 		superseded, err = p.apply(ctx, rows)
 	}
 	switch {
@@ -43,13 +54,25 @@ func (p *Processor) write(ctx context.Context, b *pillows.Batch, rows []row) ([]
 	return append(failed, more...), err
 }
 
+// wait waits for a random part of at least half of limit.
+func wait(ctx context.Context, limit time.Duration) error {
+	timer := time.NewTimer(limit/2 + rand.N(limit/2))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // dataClasses are the classes of errors that the content of rows causes, our
 // statements being what they are: data exceptions, constraints, WITH CHECK
 // OPTION, limits of size and depth, and what a trigger raises.
 var dataClasses = []string{"22", "23", "44", "54", "P0"}
 
-// hasClass reports whether err is an error of the server's, of one of these
-// SQLSTATE classes.
+// hasClass reports whether err is an error of the server's whose SQLSTATE starts
+// with one of these: a class is the first two characters.
 func hasClass(err error, classes ...string) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && slices.ContainsFunc(classes, func(class string) bool { return strings.HasPrefix(e.Code, class) })

@@ -1,0 +1,142 @@
+// Package cdc publishes what is committed in a PostgreSQL database: it reads the
+// write-ahead log through a logical replication slot and turns the rows of routed
+// tables into changes, which it gives to a sink.
+//
+// [Preflight] examines a database, [Plan] and [Apply] set it up, a [Publisher]
+// publishes. This is the specification of the publisher.
+//
+// # What is authoritative
+//
+// The slot's confirmed position, which the server keeps: everything committed
+// before it has been acknowledged by the sink. A session starts there, whatever
+// an earlier session of the same process knew, and nothing else decides what is
+// read. It can go back when the server crashes; what was acknowledged since then
+// is published again.
+//
+// Four positions of the log are told apart:
+//
+//	received      what the server has sent; reported as written, without meaning
+//	published     what the sink has been given
+//	acknowledged  the sink's floor: it and everything published before it is safe
+//	confirmed     reported as flushed: the server may forget what lies before it
+//
+// confirmed ≤ acknowledged ≤ published ≤ received, always.
+//
+// # Guarantee
+//
+// Every committed insert, update or delete of a routed row is published, folded
+// per document and transaction, at least once, unless [Stats] counts it among what
+// is left out. Within a session, changes of one document come in the order of
+// their commits. A change that is published again has the same position and
+// version as before, so that readers can tell.
+//
+// # Stages
+//
+//	connection ──▶ receive ─▶ assemble ──queue──▶ look up ─▶ publish ──▶ sink
+//	     ▲         └──── one goroutine ───┘       └─ one goroutine ─┘       │
+//	     └──────── status, one goroutine ◀───────── window ◀── floor ───────┘
+//
+// The queue is one batch that grows until it is taken, bounded in bytes: alone, a
+// transaction is published at once, and while the sink is slow what piles up is
+// published together. When it is full, the receiving goroutine waits, and with it
+// the server. Status depends on nobody: it goes on while sink or lookups wait. The
+// socket belongs to the receiving goroutine for reading and to the status
+// goroutine for writing; each sets its own deadline only.
+//
+// # Assembly
+//
+// A transaction is what lies between BEGIN and COMMIT; what was rolled back,
+// savepoints included, is not in the stream. Its documents are numbered from 0 in
+// the order in which its rows touch them first. Of each document only the outcome
+// is published: delete and then insert is a save, insert and then delete a
+// deletion, a row moved between partitions a save. A change of the document id is
+// a deletion of the old document and a save of the new one. This holds for routes
+// of all operations, whose ids are unique; a route that leaves operations out
+// makes a change of each row.
+//
+// A row of a satellite touches its parent's document, and that of its former
+// parent where an update moved it. If no row of the parent is in the same
+// transaction (the same piece, see below), the parent's row is read when the
+// transaction has been committed, in a snapshot in which that transaction and those
+// streamed before it are visible (all since the last lookup, the latest 16,384 at
+// least). A parent that is gone then yields nothing; its
+// number stays used, so positions do not depend on what a lookup answers.
+//
+// A transaction of more than [Config.PieceDocuments] documents, or whose routed
+// columns have more than [Config.PieceBytes] bytes of text, is published in
+// pieces, before its COMMIT has been read, the numbers counting on. Only the log
+// decides where it is cut. A document can come once in each piece.
+//
+// Of a deleted row only the columns of the replica identity are known. What is
+// not known is null; constants are known always. A column that an update does not
+// send, because it is stored out of line and was not touched, is taken from the
+// old tuple, else looked up.
+//
+// Document ids are texts as the server writes them, with the settings that decide
+// that fixed by the publisher: UTF8, DateStyle ISO, IntervalStyle postgres,
+// TimeZone UTC, extra_float_digits 3, bytea_output hex. Whoever looks an id up by
+// text has to fix the same.
+//
+// # Acknowledgement
+//
+//   - The end of a commit record enters the window behind the last change of its
+//     transaction. It is confirmed when that and everything before it has been
+//     acknowledged: exactly that position, because the next commit record may begin
+//     at the very next byte.
+//   - The log end of a keepalive outside a transaction enters behind everything
+//     read before, on the same path. In a transaction it is ignored. So an idle
+//     publication does not hold the log, and nothing is confirmed too early.
+//   - Status is written on a timer; at once when a keepalive asks, and again when
+//     what it asked about is confirmed; last thing when draining. A keepalive that
+//     does not ask is not answered: the server would answer back without end.
+//   - Until something has been confirmed in a session, flushed is reported as 0,
+//     which the server takes for "no news".
+//
+// # States and failures
+//
+//	              ┌──────────────── interruption, after a pause ────────────────┐
+//	              ▼                                                             │
+//	start ─▶ connecting ─▶ [waiting for slot] ─▶ streaming ─▶ draining ─▶ stopped
+//	              │                                  │            ▲
+//	              └────────── fault ─▶ stopped       └─ ctx ended, or fault in the log
+//
+// Interruptions pass by themselves. The session ends, its sink is closed, so that
+// nothing of it is published any more, and the next one begins from the confirmed
+// position, after 0.1 to 3 seconds. Each is said once until there has been progress.
+//
+//	server not reachable, shutting down, starting    at the start for StartupTimeout,
+//	                                                 later without end
+//	connection lost                                  without end
+//	sink reports a failure, or cannot be opened      without end; what it had not
+//	                                                 acknowledged is published again
+//	slot in use by another process                   without end, on one connection: the
+//	                                                 hot stand-by; with NoWait a fault
+//	lookup fails                                     repeated in the session
+//
+// Faults need a person. Run returns them; each says what to do. A fault in the log
+// is met again by every later run: what comes before it is acknowledged and
+// confirmed first, and nothing from its transaction on is.
+//
+//	refused login, missing privilege, slot or publication     at once
+//	publication missing where the log is read                 at once
+//	message that cannot be decoded, or makes no sense         fault in the log
+//	routed column not published                               fault in the log
+//	deletion without the document id, column not sent         fault in the log
+//
+// Not faults, but logged and counted: TRUNCATE, which names no rows; rows of tables
+// without a route; rows without a document id.
+//
+// # Drain
+//
+// When ctx ends, in this order: reading stops, wherever it is; the queue is
+// published; everything published is acknowledged, for at most DrainTimeout; the
+// last status is written; the stream and the connection are ended as the protocol
+// wants it, so that the slot is free; the sink is closed. A transaction that was
+// read in part is read again by the next run.
+//
+// # Transaction ids
+//
+// The log has 32 bits of a transaction's id. The others come from the server's
+// next id: ids in the log of a living slot are within 2³¹ of it. It is read when a
+// session starts, and again where nothing has been streamed for an hour.
+package cdc

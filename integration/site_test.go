@@ -1,0 +1,95 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"changefeed/internal/localpg"
+	"changefeed/internal/localpg/localpgtest"
+)
+
+// site is a folder with a configuration file, and the database it names.
+type site struct {
+	dir      string
+	server   *localpg.Server
+	database string
+}
+
+// newSite makes a database of its own and writes the configuration, in which
+// ${PG_DSN} is the database.
+func newSite(t *testing.T, server *localpg.Server, configuration string) *site {
+	t.Helper()
+	s := &site{dir: t.TempDir(), server: server, database: localpgtest.DatabaseOn(t, server)}
+	s.configure(t, configuration)
+	return s
+}
+
+func (s *site) configure(t *testing.T, configuration string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, "changefeed.yaml"), []byte(configuration), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *site) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "PG_DSN="+s.server.DSN(s.database))
+	return cmd
+}
+
+func (s *site) connect(t *testing.T) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.server.DSN(s.database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// exec runs statements.
+func (s *site) exec(t *testing.T, sql string) {
+	t.Helper()
+	if _, err := s.connect(t).Exec(t.Context(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// pgbench runs PostgreSQL's own benchmark on the database.
+func (s *site) pgbench(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := localpgtest.Command(t, s.server, s.database, "pgbench", args...).CombinedOutput(); err != nil {
+		t.Fatalf("pgbench %v: %v\n%s", args, err, out)
+	}
+}
+
+// becomesZero waits until a query gives 0, which it has to within limit. There
+// is no event to wait for: the writer of what is counted is another process.
+func (s *site) becomesZero(t *testing.T, limit time.Duration, query string) {
+	t.Helper()
+	conn := s.connect(t)
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(limit); ; <-look.C {
+		n := int64(-1)
+		err := conn.QueryRow(t.Context(), query).Scan(&n)
+		if missing := (*pgconn.PgError)(nil); err != nil && !(errors.As(err, &missing) && missing.Code == "42P01") {
+			t.Fatalf("%s: %v", query, err) // a report table may not have been made yet
+		}
+		if n == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still %d after %s, %v: %s", n, limit, err, query)
+		}
+	}
+}
