@@ -45,7 +45,8 @@ func TestPositionsOrderByEpochThenLSNThenOrdinal(t *testing.T) {
 	if !slices.IsSortedFunc(sorted, changefeed.Position.Compare) {
 		t.Error("positions do not compare in order")
 	}
-	if sorted[0].Compare(sorted[0]) != 0 || sorted[1].Compare(sorted[0]) <= 0 {
+	same := sorted[0]
+	if sorted[0].Compare(same) != 0 || sorted[1].Compare(same) <= 0 {
 		t.Error("Compare is not antisymmetric")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -89,10 +90,7 @@ func (c *committer) run(ctx context.Context, client *kgo.Client) {
 // sendAll sends what is pending and returns the first refusal.
 func (c *committer) sendAll(ctx context.Context, client *kgo.Client) error {
 	c.mu.Lock()
-	batch := make(map[partition]*commitment, len(c.pending))
-	for p, m := range c.pending {
-		batch[p] = m
-	}
+	batch := maps.Clone(c.pending)
 	c.mu.Unlock()
 	if len(batch) == 0 {
 		return nil

@@ -45,9 +45,9 @@ const (
 	maxMetadata = 1 << 10
 )
 
-// String returns the metadata: at most 1 KiB, of which the reason, the last
-// field, gives way.
-func (p Progress) String() string {
+// Metadata returns the text for the committed offset: at most 1 KiB, of which
+// the reason, the last field, gives way.
+func (p Progress) Metadata() string {
 	state := p.State
 	if state == "" {
 		state = Running

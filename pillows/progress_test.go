@@ -14,11 +14,11 @@ import (
 
 func TestProgressIsReadableText(t *testing.T) {
 	p := pillows.Progress{Changes: 15, Counts: pillows.Counts{Applied: 12, Superseded: 3}, State: pillows.Running}
-	if got, want := p.String(), "v1 changes=15 applied=12 superseded=3 filtered=0 parked=0 state=running"; got != want {
+	if got, want := p.Metadata(), "v1 changes=15 applied=12 superseded=3 filtered=0 parked=0 state=running"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	p.State, p.Since, p.Reason = pillows.Waiting, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), `report: column "total" is null`
-	if got, want := p.String(), `v1 changes=15 applied=12 superseded=3 filtered=0 parked=0 state=waiting since=2026-01-02T03:04:05Z reason="report: column \"total\" is null"`; got != want {
+	if got, want := p.Metadata(), `v1 changes=15 applied=12 superseded=3 filtered=0 parked=0 state=waiting since=2026-01-02T03:04:05Z reason="report: column \"total\" is null"`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -35,7 +35,7 @@ func TestProgressSurvivesItsText(t *testing.T) {
 		if rapid.Bool().Draw(t, "since") {
 			want.Since = time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, "seconds"), 0).UTC()
 		}
-		text := want.String()
+		text := want.Metadata()
 		if len(text) > 1024 {
 			t.Fatalf("%d bytes", len(text))
 		}
@@ -73,8 +73,8 @@ func FuzzParseProgress(f *testing.F) {
 	f.Add(`v1 =`)
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := pillows.ParseProgress(text)
-		if err == nil && len(p.String()) > 1024 && len(p.State) < 100 {
-			t.Errorf("%q became %d bytes", text, len(p.String()))
+		if err == nil && len(p.Metadata()) > 1024 && len(p.State) < 100 {
+			t.Errorf("%q became %d bytes", text, len(p.Metadata()))
 		}
 	})
 }

@@ -196,7 +196,7 @@ func (w *worker) handOver(ctx context.Context, change func(*status)) bool {
 	w.mu.Lock()
 	w.status.started = true
 	change(&w.status)
-	next := &commitment{topicID: w.status.topicID, at: w.status.next, metadata: w.status.progress.String()}
+	next := &commitment{topicID: w.status.topicID, at: w.status.next, metadata: w.status.progress.Metadata()}
 	w.mu.Unlock()
 	if next.at.Offset >= 0 {
 		w.committer.put(w.partition, next)

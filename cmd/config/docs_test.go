@@ -59,6 +59,7 @@ func keys(of reflect.Type, at string, out *[]string) {
 			*out = append(*out, key)
 			keys(field.Type, key, out)
 		}
+	default: // a value, which has no keys of its own
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -75,7 +76,7 @@ func (s *Stack) tryBrokers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(opts, kgo.ClientID(clientID))...)
+	client, err := kgo.NewClient(append(opts, kgo.ClientID(clientID), kgo.DisableClientMetrics())...)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSettings, err)
 	}
@@ -120,7 +121,7 @@ func (s *Stack) clientOptions() ([]kgo.Opt, error) {
 		return nil, fmt.Errorf("make broker client: %w", ErrNoBrokers)
 	}
 	opts := append([]kgo.Opt(nil), s.brokers...)
-	return append(opts, kgo.ClientID(clientID), kgo.WithHooks(&outage{log: s.Log})), nil
+	return append(opts, kgo.ClientID(clientID), kgo.DisableClientMetrics(), kgo.WithHooks(&outage{log: s.Log})), nil
 }
 
 // Admin returns a client for topics and groups. Close it after use.
@@ -146,7 +147,7 @@ var _ kgo.HookBrokerConnect = (*outage)(nil)
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
 func (o *outage) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	address := net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port))
+	address := net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port)))
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled) && o.down.CompareAndSwap(false, true):
 		o.log.Warn("broker cannot be reached, waiting for it", "broker", address, "error", err)

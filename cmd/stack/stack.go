@@ -41,6 +41,7 @@ func (s *Stack) Close() {
 }
 
 // pool returns the pool for a connection string. It connects when first used.
+// It is not made in anybody's context, because it outlives whoever asks first.
 func (s *Stack) pool(dsn string) (*pgxpool.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

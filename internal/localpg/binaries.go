@@ -73,6 +73,9 @@ func (f *finder) find(ctx context.Context) (binaries, error) {
 		}
 		refused = append(refused, err)
 	}
+	if ctx.Err() != nil { // those that are there may have been refused for that
+		return binaries{}, fmt.Errorf("find PostgreSQL: %w", ctx.Err())
+	}
 	b, err := f.fetch(ctx)
 	if err == nil {
 		return b, nil

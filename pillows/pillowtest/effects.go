@@ -11,8 +11,10 @@ import (
 )
 
 func testName(t *testing.T, s *subject) {
-	if s.Processor.Name() == "" || s.Processor.Name() != s.Processor.Name() {
-		t.Errorf("Name() = %q, then %q", s.Processor.Name(), s.Processor.Name())
+	name := s.Processor.Name()
+	s.process(t, s.save(1, 10, "first"))
+	if again := s.Processor.Name(); name == "" || again != name {
+		t.Errorf("Name() = %q, then %q", name, again)
 	}
 }
 
