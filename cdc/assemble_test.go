@@ -25,6 +25,7 @@ const (
 	auditID
 	strangerID
 	eastID // a partition of orders, with another order of columns
+	flagsID
 )
 
 func testConfig() Config {
@@ -41,6 +42,7 @@ func testConfig() Config {
 			},
 			{Name: lines, Parent: orders, DocumentID: []string{"order_id"}},
 			{Name: audit, Topic: "audit", DocumentID: []string{"a", "b"}, Operations: Insert},
+			{Name: TableName{"public", "flags"}, Topic: "orders", DocumentID: []string{"id"}, Deleted: Condition{Column: "flags", Bit: 4}},
 		},
 	}.WithDefaults()
 }
@@ -512,6 +514,7 @@ func TestRowsThatCannotBePublishedStopThePublisher(t *testing.T) {
 			isA[*UnsentError],
 			[]string{`"state"`, at},
 		},
+		{"a deletion rule about bits on a text", inTransaction(relationOf(flagsID, "flags", "id*", "flags"), insert(flagsID, "a", "x")), isAny, []string{"public.flags", at, "bit"}},
 		{"a row of a table that was not announced", inTransaction(insert(77, "x")), isProtocol, []string{"77"}},
 		{"a row with other columns than announced", inTransaction(insert(ordersID, "x")), isProtocol, []string{"public.orders"}},
 		{"a row outside a transaction", []pgoutput.Message{insert(ordersID, "a", "acme", "1", null)}, isProtocol, nil},

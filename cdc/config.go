@@ -6,6 +6,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"changefeed"
 )
 
@@ -86,6 +88,8 @@ func (c Config) Validate() error {
 	}
 	if c.DSN == "" {
 		faults = append(faults, fmt.Errorf("source %s: no connection string: set dsn", c.Source))
+	} else if _, err := pgconn.ParseConfig(c.DSN); err != nil {
+		faults = append(faults, fmt.Errorf("source %s: %w", c.Source, dsnError(err)))
 	}
 	names := []string{c.Slot, c.Publication}
 	for _, p := range c.Publications() {

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"changefeed"
 )
 
 const (
@@ -27,17 +29,6 @@ const (
 	standbyInterval = 250 * time.Millisecond
 )
 
-// pinned are the settings that decide how the server writes values as text. A
-// document id is such a text: it must not change with a role's defaults.
-var pinned = map[string]string{
-	"client_encoding":    "UTF8",
-	"DateStyle":          "ISO",
-	"IntervalStyle":      "postgres",
-	"TimeZone":           "UTC",
-	"extra_float_digits": "3",
-	"bytea_output":       "hex",
-}
-
 // connect opens a connection: for replication, where SQL can be run as well, or
 // an ordinary one.
 func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn, error) {
@@ -45,7 +36,7 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", s.cfg.Source, dsnError(err))
 	}
-	maps.Copy(cfg.RuntimeParams, pinned)
+	maps.Copy(cfg.RuntimeParams, changefeed.TextSettings())
 	cfg.RuntimeParams["application_name"] = "changefeed " + s.cfg.Source
 	if replication {
 		cfg.RuntimeParams["replication"] = "database"
@@ -67,7 +58,7 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 // connectError tells errors that pass from those that stop the publisher, which
 // get their remedy.
 func connectError(err error) error {
-	if passes(err) {
+	if Passes(err) {
 		return serverLost(err)
 	}
 	return explainConnect(err)
@@ -237,7 +228,7 @@ func (s *session) claim(ctx context.Context, conn *pgconn.PgConn) error {
 		case err == nil:
 			return nil
 		case sqlState(err) != codeObjectInUse:
-			if err = explainStart(err, s.cfg.Slot); passes(err) {
+			if err = explainStart(err, s.cfg.Slot); Passes(err) {
 				return serverLost(err)
 			}
 			return err

@@ -73,9 +73,8 @@
 // old tuple, else looked up.
 //
 // Document ids are texts as the server writes them, with the settings that decide
-// that fixed by the publisher: UTF8, DateStyle ISO, IntervalStyle postgres,
-// TimeZone UTC, extra_float_digits 3, bytea_output hex. Whoever looks an id up by
-// text has to fix the same.
+// that fixed: those of changefeed.TextSettings, which whoever looks an id up by
+// text has to use too.
 //
 // # Acknowledgement
 //

@@ -104,17 +104,18 @@ func sinkFailed(err error) error { return &interruption{waits: "sink", err: err}
 
 // The SQLSTATEs that mean something to a publisher.
 const (
-	codeObjectInUse      = "55006" // the slot is active
-	codeUndefinedObject  = "42704" // no such slot or publication
-	codeNotPrerequisite  = "55000" // the slot is lost; as a warning, a publication is missing here
-	codePrivilege        = "42501"
-	codeInvalidPassword  = "28P01"
-	classNoResources     = "53"
-	classIntervention    = "57" // shutdown, starting up, cancelled
-	classSystem          = "58"
-	classConnection      = "08"
-	classRollback        = "40"
-	sqlStateClassLetters = 2
+	codeObjectInUse     = "55006" // the slot is active
+	codeUndefinedObject = "42704" // no such slot or publication
+	codeNotPrerequisite = "55000" // the slot is lost; as a warning, a publication is missing here
+	codePrivilege       = "42501"
+	codeInvalidPassword = "28P01"
+
+	// The classes of errors that pass, by the first two letters.
+	classConnection   = "08"
+	classRollback     = "40"
+	classNoResources  = "53"
+	classIntervention = "57" // shutdown, starting up, cancelled
+	classSystem       = "58"
 )
 
 // sqlState returns the code of a server's error, or "".
@@ -125,14 +126,15 @@ func sqlState(err error) string {
 	return ""
 }
 
-// passes reports whether an error of a connection goes away by itself: the
-// network's, and those of a server that is busy, starting or stopping.
-func passes(err error) bool {
+// Passes reports whether an error of Connect, or of what follows on the
+// connection, goes away by itself: the network's, and those of a server that is
+// busy, starting or stopping.
+func Passes(err error) bool {
 	code := sqlState(err)
-	if len(code) < sqlStateClassLetters {
+	if len(code) < 2 {
 		return true
 	}
-	switch code[:sqlStateClassLetters] {
+	switch code[:2] {
 	case classConnection, classRollback, classNoResources, classIntervention, classSystem:
 		return true
 	default:

@@ -55,7 +55,7 @@ func (o *outlet) publish(ctx context.Context) error {
 		return err
 	}
 	text := string(o.batch.text) // the changes' strings are cut from this one copy
-	now := time.Now().UTC()
+	var now time.Time
 	o.mark = 0
 	o.changes = o.changes[:0]
 	for i := range o.batch.documents {
@@ -63,6 +63,9 @@ func (o *outlet) publish(ctx context.Context) error {
 		if doc.gone {
 			o.counters.parentsGone.Add(1)
 			continue
+		}
+		if len(o.changes) == 0 {
+			now = time.Now().UTC()
 		}
 		c, err := o.change(doc, text, now)
 		if err != nil {

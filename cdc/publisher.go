@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -28,6 +29,7 @@ type Publisher struct {
 // New makes a publisher and does nothing with it yet.
 func New(cfg Config, deps Deps) (*Publisher, error) {
 	cfg = cfg.WithDefaults()
+	cfg.Tables = slices.Clone(cfg.Tables)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -28,7 +30,7 @@ func (s *session) receive(ctx, work context.Context) error {
 		if err == nil {
 			err = s.message(reading, message)
 		} else {
-			err = serverLost(fmt.Errorf("read replication stream: %w", err))
+			err = readError(err)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -129,10 +131,19 @@ func (s *session) notice(m *pgproto3.NoticeResponse) error {
 	return nil
 }
 
+// readError tells a lost connection from bytes that are no message.
+func readError(err error) error {
+	_, network := errors.AsType[net.Error](err)
+	if network || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) {
+		return serverLost(fmt.Errorf("read replication stream: %w", err))
+	}
+	return fmt.Errorf("%w: %w", ErrProtocol, err)
+}
+
 // streamError tells errors that pass from those that stop the publisher.
 func streamError(err error) error {
 	err = explainStream(err)
-	if passes(err) {
+	if Passes(err) {
 		return serverLost(err)
 	}
 	return err

@@ -151,6 +151,25 @@ func (a *assembler) setValues(doc *document, rel *relation) error {
 		if err := a.setValue(doc, i, v, known); err != nil {
 			return err
 		}
+		if i == rel.route.deletion && known {
+			if err := a.checkDeletion(rel, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkDeletion finds a column that a rule about bits cannot be applied to. The
+// publishing stage would find it too, but after what comes before in the log had
+// been given up.
+func (a *assembler) checkDeletion(rel *relation, v pgoutput.Value) error {
+	rule := &rel.route.table.Deleted
+	if rule.Bit == 0 || v.Kind == pgoutput.ValueNull {
+		return nil
+	}
+	if _, err := rule.Holds(changefeed.NewText(string(v.Data))); err != nil {
+		return fmt.Errorf("route %s at %s: deleted: %w: choose an integer column, or another rule", rel.route.table.Name, pglogrepl.LSN(a.tx.lsn), err)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestReplicationStartsWhereTheServerSaysAndPinsTexts(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"application_name": "changefeed main", "replication": "database", "client_encoding": "UTF8",
-			"DateStyle": "ISO", "TimeZone": "UTC", "extra_float_digits": "3",
+			"DateStyle": "ISO, YMD", "TimeZone": "UTC", "extra_float_digits": "1",
 		} {
 			if got := s.server.Startup()[name]; got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
@@ -391,6 +391,7 @@ func TestStreamThatCannotBeTrustedEndsThePublisher(t *testing.T) {
 		words []string
 	}{
 		{"a message that cannot be decoded", func(s *scripted, st *cdctest.Stream) { st.SendRaw(t, 0x150, []byte("?")) }, cdc.ErrProtocol, []string{"0/150", "decode pgoutput"}},
+		{"bytes that are no message", func(_ *scripted, st *cdctest.Stream) { st.SendBytes(t, []byte("?\x00\x00\x00\x00")) }, cdc.ErrProtocol, nil},
 		{"a frame that is none", func(s *scripted, st *cdctest.Stream) { st.SendFrame(t, []byte("w")) }, cdc.ErrProtocol, nil},
 		{"a missing publication", func(s *scripted, st *cdctest.Stream) {
 			st.Fail(t, "42704", `publication "changefeed_main" does not exist`)

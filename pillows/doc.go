@@ -23,10 +23,12 @@
 //	poll ─▶ queue ─▶ chunk ─▶ collapse ─▶ read documents ─▶ processors ─▶ ledger ─▶ commit
 //	member  ╰─────────────────── worker, one for each partition ──────────────╯    committer
 //
+// In words:
+//
 //   - The member polls and hands records, decoded, to the queues of their
 //     partitions. A full queue makes polling wait for a moment; one that stays
-//     full, or whose worker waits, has its partition paused, and the others go
-//     on. Heartbeats do not depend on it.
+//     full has its partition paused, and the others go on. Heartbeats do not
+//     depend on it.
 //   - The worker takes what is queued, up to a chunk. It never waits for more.
 //   - Of the changes of one document, by data source and id, the newest by
 //     version is kept, the later one where versions are equal. The others are

@@ -3,6 +3,7 @@ package pillows
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -79,7 +80,7 @@ func (m *member) fetchFailed(client *kgo.Client, w *worker, p *kgo.FetchTopicPar
 func (m *member) makeRoom(ctx context.Context, client *kgo.Client) {
 	var timer *time.Timer
 	for {
-		full := m.full(client)
+		full := m.full()
 		if len(full) == 0 {
 			return
 		}
@@ -100,20 +101,9 @@ func (m *member) makeRoom(ctx context.Context, client *kgo.Client) {
 	}
 }
 
-// full returns the workers whose queues are full; of those, the ones that wait
-// for something are paused at once.
-func (m *member) full(client *kgo.Client) []*worker {
-	var full []*worker
-	for _, w := range m.all() {
-		switch {
-		case !w.queue.full(m.bounds()):
-		case w.isWaiting():
-			m.pause(client, w)
-		default:
-			full = append(full, w)
-		}
-	}
-	return full
+// full returns the workers whose queues are full.
+func (m *member) full() []*worker {
+	return slices.DeleteFunc(m.all(), func(w *worker) bool { return !w.queue.full(m.bounds()) })
 }
 
 // bounds are those of one queue.

@@ -43,11 +43,14 @@ func TestChangesOfOneDocumentInAChunkCollapseToTheNewest(t *testing.T) {
 		late := w.stub("a", false) // read last, but older
 		late.Version, late.Position.LSN = late.Version-100, late.Position.LSN-100
 		w.publish(late)
+		same := w.stub("c", false) // read later, as new
+		same.Version -= 2
+		w.publish(same)
 		time.Sleep(time.Second)
 		g.open()
 
-		total := w.untilCommitted(8)
-		want := pillows.Progress{Changes: 8, Counts: pillows.Counts{Applied: 4, Superseded: 4}, State: pillows.Running}
+		total := w.untilCommitted(9)
+		want := pillows.Progress{Changes: 9, Counts: pillows.Counts{Applied: 4, Superseded: 5}, State: pillows.Running}
 		if diff := cmp.Diff(want, total); diff != "" {
 			t.Errorf("progress (-want +got):\n%s", diff)
 		}
@@ -59,12 +62,12 @@ func TestChangesOfOneDocumentInAChunkCollapseToTheNewest(t *testing.T) {
 			"main/1/0000000000000001/0", // first
 			"main/1/0000000000000005/0", // a
 			"main/1/0000000000000006/0", // b
-			"main/1/0000000000000007/0", // c
+			"main/1/0000000000000009/0", // c
 		}
 		if diff := cmp.Diff(wantGiven, given); diff != "" {
 			t.Errorf("given (-want +got):\n%s", diff)
 		}
-		wantSeen := map[pillows.Verdict]int{pillows.Applied: 4, pillows.Superseded: 4}
+		wantSeen := map[pillows.Verdict]int{pillows.Applied: 4, pillows.Superseded: 5}
 		if diff := cmp.Diff(wantSeen, r.seen.of("report")); diff != "" {
 			t.Errorf("observed (-want +got):\n%s", diff)
 		}
@@ -261,6 +264,60 @@ func TestARecordThatIsNoChangeIsWaitedAt(t *testing.T) {
 		w.untilCommitted(3)
 		if _, ok := sink.Read("c"); !ok {
 			t.Error("the change after it was not applied")
+		}
+	})
+}
+
+func TestProgressInAChunkShortensTheWait(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		sink := pillowtest.NewRecorder("report")
+		accepted := 0
+		sink.Before = func(context.Context, *pillows.Batch) error { accepted++; return nil }
+		sink.Refuse = func(item pillows.Item) error {
+			if item.Change.Position.LSN > uint64(accepted) {
+				return errors.New("not yet")
+			}
+			return nil
+		}
+		w.save(ids(20)...) // one more is accepted at each try
+		began := time.Now()
+		w.start(config(), sink)
+		w.untilCommitted(20)
+		if took := time.Since(began); took > 20*pillows.DefaultMinBackoff+time.Second {
+			t.Errorf("20 tries took %s", took)
+		}
+	})
+}
+
+// wrong is a processor that returns an error that makes no sense.
+type wrong struct{ err error }
+
+func (*wrong) Name() string                                    { return "wrong" }
+func (p *wrong) Process(context.Context, *pillows.Batch) error { return p.err }
+
+func TestAnErrorThatMakesNoSenseIsWaitedForAndSettlesNothing(t *testing.T) {
+	for reason, err := range map[string]error{
+		"item 7 of 1 failed": &pillows.BatchError{Failed: []pillows.ItemError{{Index: 7, Err: errors.New("oops")}}},
+		"item -1 of 1":       &pillows.BatchError{Failed: []pillows.ItemError{{Index: -1, Err: errors.New("oops")}}},
+		"gave no reason":     &pillows.BatchError{Failed: []pillows.ItemError{{Index: 0}}},
+	} {
+		inWorld(t, 1, func(t *testing.T, w *world) {
+			w.save("a")
+			w.start(config(), &wrong{err})
+			time.Sleep(time.Minute)
+			if offsets, p := w.committed(); offsets != 0 || p.State != pillows.Waiting || !strings.Contains(p.Reason, reason) {
+				t.Errorf("committed %d, %+v, want a reason with %q", offsets, p, reason)
+			}
+		})
+	}
+}
+
+func TestABatchErrorThatNamesNoItemIsNone(t *testing.T) {
+	inWorld(t, 1, func(t *testing.T, w *world) {
+		w.save("a")
+		w.start(config(), &wrong{&pillows.BatchError{}})
+		if p := w.untilCommitted(1); p.Applied != 1 {
+			t.Errorf("progress %+v", p)
 		}
 	})
 }

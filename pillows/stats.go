@@ -86,9 +86,3 @@ func (w *worker) position() int64 {
 	defer w.mu.Unlock()
 	return w.status.next.Offset
 }
-
-func (w *worker) isWaiting() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.status.waiting
-}

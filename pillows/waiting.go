@@ -69,16 +69,13 @@ func (w *worker) sayWaiting(t trouble, offset int64, attrs ...any) {
 	if t.processor != "" {
 		reason = t.processor + ": " + reason
 	}
-	w.mu.Lock()
-	w.status.waiting = true
-	if say {
-		p := &w.status.progress
-		p.State, p.Since, p.Reason = Waiting, w.waits.since, reason
-	}
-	w.mu.Unlock()
 	if !say {
 		return
 	}
+	w.mu.Lock()
+	p := &w.status.progress
+	p.State, p.Since, p.Reason = Waiting, w.waits.since, reason
+	w.mu.Unlock()
 	attrs = append(attrs, "offset", offset, "processor", t.processor, "since", w.waits.since, "error", t.err)
 	if first {
 		w.log.Warn("partition waits", attrs...)
@@ -95,7 +92,6 @@ func (w *worker) goesOn() {
 	w.waits = waits{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.status.waiting = false
 	p := &w.status.progress
 	p.State, p.Since, p.Reason = Running, time.Time{}, ""
 }

@@ -46,7 +46,6 @@ type status struct {
 	started  bool            // whether something has been committed or is in work
 	next     kgo.EpochOffset // of the lowest change without all its verdicts; -1 where not known
 	end      int64           // high watermark; -1 where not known
-	waiting  bool            // a try failed, and it will be tried again; said or not
 }
 
 func newWorker(p *Pillow, of partition, c *committer) *worker {

@@ -175,6 +175,14 @@ func (s *Stream) SendFrame(tb testing.TB, frame []byte) {
 	s.send(tb, &pgproto3.CopyData{Data: frame})
 }
 
+// SendBytes sends what need not be a message at all.
+func (s *Stream) SendBytes(tb testing.TB, data []byte) {
+	tb.Helper()
+	if _, err := s.conn.Write(data); err != nil {
+		tb.Fatalf("walsender: %v", err)
+	}
+}
+
 // Notice sends a warning.
 func (s *Stream) Notice(tb testing.TB, code, message string) {
 	tb.Helper()
@@ -195,9 +203,7 @@ func (s *Stream) send(tb testing.TB, message pgproto3.BackendMessage) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if _, err := s.conn.Write(data); err != nil {
-		tb.Fatalf("walsender: %v", err)
-	}
+	s.SendBytes(tb, data)
 }
 
 // Cut ends the connection without a word.

@@ -57,7 +57,7 @@ drain_timeout: 5s
 `
 
 func environment(name string) (string, bool) {
-	value, ok := map[string]string{"STATE_DSN": "postgres://state", "PG_DSN": "postgres://main: '\n#", "EMPTY": ""}[name]
+	value, ok := map[string]string{"STATE_DSN": "postgres://state", "PG_DSN": "host=main password='a: #'", "EMPTY": ""}[name]
 	return value, ok
 }
 
@@ -94,7 +94,7 @@ func TestLoadReadsTheWholeFile(t *testing.T) {
 	if diff := cmp.Diff(wantRoutes(), got.Tables); diff != "" {
 		t.Error(diff)
 	}
-	if got.Slot != "changefeed_main" || got.Publication != "changefeed_main" || got.DSN != "postgres://main: '\n#" {
+	if got.Slot != "changefeed_main" || got.Publication != "changefeed_main" || got.DSN != "host=main password='a: #'" {
 		t.Errorf("slot %q, publication %q, dsn %q", got.Slot, got.Publication, got.DSN)
 	}
 	if diff := cmp.Diff([]string{"audit", "orders"}, c.TopicNames()); diff != "" {

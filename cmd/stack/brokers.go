@@ -16,13 +16,12 @@ import (
 	"changefeed/internal/broker"
 )
 
-// ErrNoBrokers is wrapped where no broker answered in time.
-var ErrNoBrokers = errors.New("no broker can be reached")
+// errNoBrokers: a client is asked for before FindBrokers or UseBroker.
+var errNoBrokers = errors.New("no broker has been found yet")
 
 const (
-	clientID  = "changefeed"
-	pingPause = 500 * time.Millisecond
-	sayAfter  = 3 * time.Second // that brokers are waited for
+	clientID    = "changefeed"
+	pingTimeout = 2 * time.Second
 )
 
 // UseBroker makes the stack use an embedded broker that runs in this process.
@@ -41,31 +40,7 @@ func (s *Stack) brokersKnown() bool {
 // FindBrokers waits until a broker answers, for up to the startup timeout. With
 // the embedded broker it looks for the one that another process runs.
 func (s *Stack) FindBrokers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.Config.Startup(), ErrNoBrokers)
-	defer cancel()
-	begun := time.Now()
-	said := false
-	for {
-		err := s.tryBrokers(ctx)
-		if err == nil {
-			return nil
-		}
-		if errors.Is(err, errSettings) {
-			return err
-		}
-		if !said && time.Since(begun) > sayAfter {
-			said = true
-			s.Log.Warn("waiting for the broker", "error", err, "timeout", s.Config.Startup())
-		}
-		select {
-		case <-time.After(pingPause):
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), ErrNoBrokers) {
-				return fmt.Errorf("%w within startup_timeout (%s): %w", ErrNoBrokers, s.Config.Startup(), err)
-			}
-			return ctx.Err()
-		}
-	}
+	return s.await(ctx, "broker", s.tryBrokers, func(err error) bool { return !errors.Is(err, errSettings) })
 }
 
 // errSettings marks faults of the settings, which waiting does not mend.
@@ -81,7 +56,7 @@ func (s *Stack) tryBrokers(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", errSettings, err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if err := client.Ping(ctx); err != nil {
 		return err
@@ -118,7 +93,7 @@ func (s *Stack) clientOptions() ([]kgo.Opt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.brokers == nil {
-		return nil, fmt.Errorf("make broker client: %w", ErrNoBrokers)
+		return nil, fmt.Errorf("make broker client: %w", errNoBrokers)
 	}
 	opts := append([]kgo.Opt(nil), s.brokers...)
 	return append(opts, kgo.ClientID(clientID), kgo.DisableClientMetrics(), kgo.WithHooks(&outage{log: s.Log})), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -73,7 +74,12 @@ func (s *Stack) build(parts Parts) ([]runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		runners = append(runners, runner{"publisher " + s.Config.Postgres[i].Name, publisher.Run})
+		runners = append(runners, runner{"publisher " + s.Config.Postgres[i].Name, func(ctx context.Context) error {
+			if err := s.requirePreflight(ctx, i); err != nil {
+				return err
+			}
+			return publisher.Run(ctx)
+		}})
 	}
 	for _, i := range parts.Pillows {
 		pillow, err := s.Pillow(i, parts.Observe)
@@ -98,7 +104,8 @@ func (s *Stack) topicsOf(parts Parts) []string {
 	for _, i := range parts.Pillows {
 		names = append(names, s.Config.Pillows[i].Topics...)
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // RunAll runs everything that is configured, with the embedded broker where no

@@ -76,6 +76,29 @@ func (s *Stack) Preflight(ctx context.Context, i int) (report cdc.Report, err er
 	return report, err
 }
 
+// requirePreflight waits for the server of source i and returns what stands
+// against publishing from it. What does not is logged.
+func (s *Stack) requirePreflight(ctx context.Context, i int) error {
+	name := s.Config.Postgres[i].Name
+	var report cdc.Report
+	err := s.await(ctx, "server of source "+name, func(ctx context.Context) (err error) {
+		report, err = s.Preflight(ctx, i)
+		return err
+	}, cdc.Passes)
+	if ctx.Err() != nil {
+		return nil // asked to stop before it began
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range report.Findings {
+		if f.Severity == cdc.Warn {
+			s.Log.Warn("preflight", "source", name, "subject", f.Subject, "problem", f.Problem)
+		}
+	}
+	return report.Err()
+}
+
 // onSource runs work on a connection of its own to source i.
 func (s *Stack) onSource(ctx context.Context, i int, work func(*pgx.Conn, cdc.Config) error) error {
 	cfg, err := s.Config.Publisher(i)

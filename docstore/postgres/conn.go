@@ -9,21 +9,19 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"changefeed"
 )
 
-// sessionSettings are what the store relies on in every session. The first group
-// fixes the text of output functions to what the publisher's session prints.
-var sessionSettings = map[string]string{
-	"DateStyle":          "ISO, YMD",
-	"IntervalStyle":      "postgres",
-	"TimeZone":           "UTC",
-	"extra_float_digits": "1", // the shortest text that gives the same number
-	"bytea_output":       "hex",
-	"client_encoding":    "UTF8",
-
-	"default_transaction_isolation": "read committed", // see Visibility in doc.go
-	"row_security":                  "off",            // see Row-level security in doc.go
-}
+// sessionSettings are what the store relies on in every session: that it writes
+// text as the publisher's does, and what doc.go says of visibility and row-level
+// security.
+var sessionSettings = func() map[string]string {
+	settings := changefeed.TextSettings()
+	settings["default_transaction_isolation"] = "read committed"
+	settings["row_security"] = "off"
+	return settings
+}()
 
 const applicationName = "application_name"
 
