@@ -216,14 +216,15 @@ func (p *pipeline) publishes() []changefeed.Change {
 
 // summary writes a change in a line.
 func summary(c *changefeed.Change) string {
-	line := fmt.Sprintf("%d/%d %s %s", c.Position.LSN, c.Position.Ordinal, c.Topic, c.Meta.DocumentID)
+	var line strings.Builder
+	fmt.Fprintf(&line, "%d/%d %s %s", c.Position.LSN, c.Position.Ordinal, c.Topic, c.Meta.DocumentID)
 	for _, t := range []changefeed.Text{c.Meta.Domain, c.Meta.DocumentType, c.Meta.DocumentSubtype} {
-		line += " " + t.Or("-")
+		line.WriteString(" " + t.Or("-"))
 	}
 	if c.Meta.IsDeletion {
-		line += " deleted"
+		line.WriteString(" deleted")
 	}
-	return line
+	return line.String()
 }
 
 func summaries(changes []changefeed.Change) (lines []string) {

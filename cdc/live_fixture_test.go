@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,9 +126,9 @@ func (p *sqlParents) Columns(ctx context.Context, at cdc.Seen, ids, columns []st
 			return nil, err
 		}
 	}
-	list := ""
+	var list strings.Builder
 	for _, name := range columns {
-		list += ", " + cdc.QuoteIdent(name) + "::text"
+		list.WriteString(", " + cdc.QuoteIdent(name) + "::text")
 	}
 	id := cdc.QuoteIdent(p.table.DocumentID[0])
 	out := make([][]changefeed.Text, len(ids))
@@ -138,7 +139,7 @@ func (p *sqlParents) Columns(ctx context.Context, at cdc.Seen, ids, columns []st
 		for j := range values {
 			into = append(into, &values[j])
 		}
-		err := conn.QueryRow(ctx, "SELECT "+id+"::text"+list+" FROM "+p.table.Name.SQL()+" WHERE "+id+"::text = $1", ids[i]).Scan(into...)
+		err := conn.QueryRow(ctx, "SELECT "+id+"::text"+list.String()+" FROM "+p.table.Name.SQL()+" WHERE "+id+"::text = $1", ids[i]).Scan(into...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue
 		} else if err != nil {

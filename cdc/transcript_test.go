@@ -130,17 +130,18 @@ func (tr *transcript) line(c *changefeed.Change) string {
 		tr.transactions[c.Position.LSN] = number
 	}
 	m := &c.Meta
-	line := fmt.Sprintf("%d/%d %s: %s from %s", number, c.Position.Ordinal, c.Topic, m.DocumentID, m.DataSourceName)
+	var line strings.Builder
+	fmt.Fprintf(&line, "%d/%d %s: %s from %s", number, c.Position.Ordinal, c.Topic, m.DocumentID, m.DataSourceName)
 	for _, field := range []struct {
 		name  string
 		value changefeed.Text
 	}{{"domain", m.Domain}, {"type", m.DocumentType}, {"subtype", m.DocumentSubtype}} {
-		line += ", " + field.name + " " + field.value.Or("null")
+		line.WriteString(", " + field.name + " " + field.value.Or("null"))
 	}
 	if m.IsDeletion {
-		line += ", deleted"
+		line.WriteString(", deleted")
 	}
-	return line
+	return line.String()
 }
 
 // counts writes what was left out.

@@ -89,8 +89,8 @@ func TestABrokerThatIsDownAtTheStartIsWaitedFor(t *testing.T) {
 	s.must(t, "init") // with a broker for its own time
 	s.exec(t, "INSERT INTO orders VALUES (1, 1)")
 	publisher, pillow := s.start(t, "publish"), s.start(t, "pillow", "run")
-	publisher.waitFor(t, "waiting for the broker")
-	pillow.waitFor(t, "waiting for the broker")
+	publisher.waitFor(t, "waiting at the start")
+	pillow.waitFor(t, "waiting at the start")
 	s.start(t, "broker")
 	s.becomesZero(t, time.Minute, ordersDifferences)
 }

@@ -32,7 +32,7 @@ type PartitionStatus struct {
 	// where the record could not be looked at.
 	LagSeconds *float64 `json:"lag_s"`
 	Counts
-	// State is that of the last commit, or Stopped without an owner.
+	// State is that of the last commit, or Stopped or Moving without an owner.
 	State State `json:"state"`
 	// Since and Reason are set where the pillow was waiting at its last commit.
 	Since  *time.Time `json:"since,omitempty"`
@@ -54,7 +54,7 @@ func List(ctx context.Context, client *kgo.Client, c Config) ([]PartitionStatus,
 	if errors.Is(errCommits, kerr.GroupIDNotFound) {
 		errCommits = nil // the pillow has never run
 	}
-	owners, errOwners := ownersOf(ctx, admin, c.Group)
+	owners, members, errOwners := ownersOf(ctx, admin, c.Group)
 	if err := errors.Join(errStarts, errEnds, errCommits, errOwners); err != nil {
 		return nil, fmt.Errorf("list pillow %s: %w", c.Name, err)
 	}
@@ -76,7 +76,7 @@ func List(ctx context.Context, client *kgo.Client, c Config) ([]PartitionStatus,
 				s.NextOffset = max(commit.At, 0)
 			}
 			s.Lag = max(s.EndOffset-s.NextOffset, 0)
-			s.describe(commit.Metadata)
+			s.describe(commit.Metadata, members)
 			list = append(list, s)
 		}
 	}
@@ -87,8 +87,8 @@ func List(ctx context.Context, client *kgo.Client, c Config) ([]PartitionStatus,
 	return list, errors.Join(faults...)
 }
 
-// describe fills in what the metadata of a commit tells.
-func (s *PartitionStatus) describe(metadata string) {
+// describe fills in what the metadata of a commit and the group tell.
+func (s *PartitionStatus) describe(metadata string, members int) {
 	p, err := ParseProgress(metadata)
 	if err == nil {
 		s.Counts, s.State, s.Reason = p.Counts, p.State, p.Reason
@@ -98,22 +98,25 @@ func (s *PartitionStatus) describe(metadata string) {
 	} else {
 		s.State = Running
 	}
-	if s.Owner == "" {
+	switch {
+	case members == 0:
 		s.State = Stopped
+	case s.Owner == "":
+		s.State = Moving
 	}
 }
 
-// ownersOf returns the member that has each partition.
-func ownersOf(ctx context.Context, admin *kadm.Client, group string) (map[partition]string, error) {
+// ownersOf returns the member that has each partition, and how many there are.
+func ownersOf(ctx context.Context, admin *kadm.Client, group string) (owners map[partition]string, members int, err error) {
 	groups, err := admin.DescribeGroups(ctx, group)
 	if err != nil {
-		return nil, fmt.Errorf("describe consumer group: %w", err)
+		return nil, 0, fmt.Errorf("describe consumer group: %w", err)
 	}
 	g := groups[group]
 	if g.Err != nil && !errors.Is(g.Err, kerr.GroupIDNotFound) {
-		return nil, fmt.Errorf("describe consumer group: %w", explainGroup(g.Err))
+		return nil, 0, fmt.Errorf("describe consumer group: %w", explainGroup(g.Err))
 	}
-	owners := make(map[partition]string)
+	owners = make(map[partition]string)
 	for i := range g.Members {
 		m := &g.Members[i]
 		assigned, ok := m.Assigned.AsConsumer()
@@ -126,5 +129,5 @@ func ownersOf(ctx context.Context, admin *kadm.Client, group string) (map[partit
 			}
 		}
 	}
-	return owners, nil
+	return owners, len(g.Members), nil
 }

@@ -19,8 +19,10 @@ const (
 	// Waiting: something has to change before it goes on; it tries again by
 	// itself.
 	Waiting State = "waiting"
-	// Stopped: no member of the group has it. Only List knows this state.
+	// Stopped: the group has no member. Moving: it has some, and none of them has
+	// the partition at present. Only List knows these states.
 	Stopped State = "stopped"
+	Moving  State = "moving"
 )
 
 // Progress is what a pillow has done in one partition. It stands in the metadata

@@ -26,7 +26,7 @@ func (s *Stack) await(ctx context.Context, what string, try func(context.Context
 			return fmt.Errorf("%s cannot be reached within startup_timeout (%s): %w", what, s.Config.Startup(), err)
 		case !said && time.Since(begun) > sayAfter:
 			said = true
-			s.Log.Warn("waiting for the "+what, "error", err, "timeout", s.Config.Startup())
+			s.Log.Warn("waiting at the start", "for", what, "error", err, "timeout", s.Config.Startup())
 		}
 		select {
 		case <-time.After(tryPause):

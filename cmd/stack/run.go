@@ -75,10 +75,10 @@ func (s *Stack) build(parts Parts) ([]runner, error) {
 			return nil, err
 		}
 		runners = append(runners, runner{"publisher " + s.Config.Postgres[i].Name, func(ctx context.Context) error {
-			if err := s.requirePreflight(ctx, i); err != nil {
+			if err := s.requirePreflight(ctx, i); err != nil && ctx.Err() == nil {
 				return err
 			}
-			return publisher.Run(ctx)
+			return publisher.Run(ctx) // at once where ctx has ended
 		}})
 	}
 	for _, i := range parts.Pillows {

@@ -85,9 +85,6 @@ func (s *Stack) requirePreflight(ctx context.Context, i int) error {
 		report, err = s.Preflight(ctx, i)
 		return err
 	}, cdc.Passes)
-	if ctx.Err() != nil {
-		return nil // asked to stop before it began
-	}
 	if err != nil {
 		return err
 	}
