@@ -13,8 +13,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// commitRetry is the wait before offsets that were refused are sent again.
-const commitRetry = 250 * time.Millisecond
+const (
+	// commitRetry is the wait before offsets that were refused are sent again.
+	commitRetry = 250 * time.Millisecond
+	// unknownTopicTries is how often an offset is sent for a topic that the
+	// coordinator does not know: one that was just made is known soon, one that
+	// was deleted never is, and then nobody needs the offset.
+	unknownTopicTries = 20
+)
 
 // committer sends offsets to the group's coordinator, one request at a time, in
 // each request the newest offset of every partition that has one: partitions
@@ -34,6 +40,7 @@ type commitment struct {
 	topicID  [16]byte // of the topic that was read: one made again under its name is another
 	at       kgo.EpochOffset
 	metadata string
+	tries    int           // belongs to the goroutine of run
 	done     chan struct{} // closed once the broker has it
 }
 
@@ -100,7 +107,13 @@ func (c *committer) sendAll(ctx context.Context, client *kgo.Client) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p, m := range batch {
-		if err := refused(p); err != nil {
+		m.tries++
+		err := refused(p)
+		if errors.Is(err, kerr.UnknownTopicID) && m.tries >= unknownTopicTries {
+			c.notice.log.Error("an offset was dropped: its topic was deleted", "topic", p.topic, "partition", p.number, "offset", m.at.Offset)
+			err = nil
+		}
+		if err != nil {
 			first = err
 			continue
 		}

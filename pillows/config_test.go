@@ -53,7 +53,7 @@ func TestNewReportsWhatIsMissing(t *testing.T) {
 	if _, err := pillows.New(good, deps, sink); err != nil {
 		t.Errorf("New: %v", err)
 	}
-	for want, make := range map[string]func() (*pillows.Pillow, error){
+	for want, build := range map[string]func() (*pillows.Pillow, error){
 		"no processors":                   func() (*pillows.Pillow, error) { return pillows.New(good, deps) },
 		`"report" is empty or used twice`: func() (*pillows.Pillow, error) { return pillows.New(good, deps, sink, sink) },
 		`"" is empty or used twice`:       func() (*pillows.Pillow, error) { return pillows.New(good, deps, pillowtest.NewRecorder("")) },
@@ -66,7 +66,7 @@ func TestNewReportsWhatIsMissing(t *testing.T) {
 		},
 		"no topics": func() (*pillows.Pillow, error) { return pillows.New(pillows.Config{Name: "p"}, deps, sink) },
 	} {
-		if _, err := make(); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := build(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one that says %q", err, want)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -91,58 +90,6 @@ func TestRecordsRemovedUnderARunningPillowStopThePartition(t *testing.T) {
 	})
 }
 
-func TestATopicThatDoesNotExistIsWaitedForAndNotMade(t *testing.T) {
-	inWorld(t, 0, func(t *testing.T, w *world) {
-		sink := pillowtest.NewRecorder("report")
-		r := w.start(config(), sink)
-		time.Sleep(5 * time.Second)
-		const remedy = `topic orders does not exist: create it with \"changefeed init\"`
-		if n := len(w.log.lines(remedy)); n != 1 {
-			t.Errorf("it was said %d times, want once", n)
-		}
-		if s := r.Stats(); !strings.Contains(s.Waiting, "topic orders does not exist") {
-			t.Errorf("stats %+v", s)
-		}
-		time.Sleep(2 * time.Minute)
-		if n := len(w.log.lines(remedy)); n < 3 || n > 6 {
-			t.Errorf("it was said %d times in two minutes", n)
-		}
-		if w.cluster.TopicInfo(topic) != nil {
-			t.Error("the topic was made")
-		}
-		if err := w.cluster.CreateTopic(topic, 3, nil); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		w.save(ids(10)...)
-		w.untilCommitted(10)
-		if took := time.Since(began); took > 15*time.Second {
-			t.Errorf("the topic was read %s after it was made", took)
-		}
-		w.until("nothing is wrong any more", func() bool { return r.Stats().Waiting == "" })
-	}, kfake.AllowAutoTopicCreation())
-}
-
-func TestNewPartitionsAreReadFromTheirBeginning(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
-		sink := pillowtest.NewRecorder("report")
-		w.start(config(), sink)
-		w.save(ids(10)...)
-		w.untilCommitted(10)
-		req := kmsg.NewPtrCreatePartitionsRequest()
-		rt := kmsg.NewCreatePartitionsRequestTopic()
-		rt.Topic, rt.Count = topic, 4
-		req.Topics = append(req.Topics, rt)
-		if _, err := req.RequestWith(t.Context(), w.producer); err != nil {
-			t.Fatal(err)
-		}
-		w.producer.ForceMetadataRefresh()
-		time.Sleep(3 * time.Second) // the producer knows of them before the pillow does
-		w.save(ids(100)...)
-		w.untilCommitted(110)
-	})
-}
-
 func TestBrokersThatAreDownAreWaitedFor(t *testing.T) {
 	inWorld(t, 2, func(t *testing.T, w *world) {
 		line := w.wire()
@@ -169,40 +116,6 @@ func TestBrokersThatAreDownAreWaitedFor(t *testing.T) {
 		if times := perChange(sink.Deliveries()); len(times) != 20 {
 			t.Errorf("%d changes were given, want 20", len(times))
 		}
-	})
-}
-
-func TestATopicThatMayNotBeReadIsTriedAgain(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
-		sink := pillowtest.NewRecorder("report")
-		w.save(ids(10)...)
-		denied := w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: kerr.TopicAuthorizationFailed, Count: -1})
-		r := w.start(config(), sink)
-		time.Sleep(5 * time.Minute)
-		if s := r.Stats().Partitions[0]; s.State != pillows.Waiting || !strings.Contains(s.Reason, "grant READ") {
-			t.Errorf("stats %+v", s)
-		}
-		if n := denied.Hits(); n > 100 {
-			t.Errorf("%d fetches in 5 minutes: it spins", n)
-		}
-		if n := len(w.log.lines(`msg="partition waits"`)); n != 1 {
-			t.Errorf("it said %d times that it waits, want once", n)
-		}
-		denied.Remove()
-		w.untilCommitted(10)
-		if n := len(w.log.lines(`msg="partition goes on"`)); n != 1 {
-			t.Errorf("it said %d times that it goes on, want once", n)
-		}
-	})
-}
-
-func TestAnEmptyPartitionThatMayBeReadAgainDoesNotWaitAnyMore(t *testing.T) {
-	inWorld(t, 1, func(t *testing.T, w *world) {
-		denied := w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: kerr.TopicAuthorizationFailed, Count: -1})
-		r := w.start(config(), pillowtest.NewRecorder("report"))
-		w.until("the partition waits", func() bool { s := r.Stats().Partitions; return len(s) == 1 && s[0].State == pillows.Waiting })
-		denied.Remove()
-		w.until("the partition does not wait", func() bool { return r.Stats().Partitions[0].State == pillows.Running })
 	})
 }
 

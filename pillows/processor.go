@@ -20,12 +20,16 @@ type Processor interface {
 	// On nil every item that it did not settle is Applied. A [*BatchError] says
 	// which items failed by themselves; the others are done. Any other error
 	// concerns the sink as a whole, and the batch is given again later.
-	// Calls for different partitions come at the same time.
+	// Calls for different partitions come at the same time. When ctx ends, the
+	// partition may belong to another process already: Process returns soon, with
+	// an error; what it has written by then does no harm.
 	Process(ctx context.Context, b *Batch) error
 }
 
 // Item is the newest change of one document in a batch, and the document.
 type Item struct {
+	// Change is as it was read, except that it is a deletion where the document
+	// store knows that the document was deleted since.
 	Change changefeed.Change
 	// Document is empty where Change.Meta.IsDeletion. Else it is at least as new
 	// as the change.

@@ -2,7 +2,10 @@ package pillows
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // quietFor is how long a partition waits for documents to become visible before
@@ -106,7 +109,8 @@ func (w *worker) standAt(ctx context.Context, at place, f *fault) bool {
 	}
 	for {
 		w.sayWaiting(trouble{err: err}, offset)
-		committed := !w.waits.news() || w.handOver(ctx, func(s *status) { s.next.Offset = offset })
+		// An offset must not be committed to a topic that it was not read from.
+		committed := !w.waits.news() || errors.Is(f.err, kerr.UnknownTopicID) || w.handOver(ctx, func(s *status) { s.next.Offset = offset })
 		if !committed || !w.rest(ctx, min(repeatEvery, w.pillow.config.MaxBackoff)) {
 			return false
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -16,7 +17,7 @@ const (
 	// answer.
 	watchEvery   = 10 * time.Second
 	watchTimeout = 4 * time.Second
-	// watchAgain replaces watchEvery while something is wrong.
+	// watchAgain replaces watchEvery while something is wrong, or new.
 	watchAgain = 2 * time.Second
 )
 
@@ -27,9 +28,13 @@ func (m *member) watch(ctx context.Context, client *kgo.Client) {
 	admin := kadm.NewClient(client)
 	for {
 		pause := watchEvery
-		if err := m.look(ctx, admin); err == nil {
+		switch err := m.look(ctx, admin); {
+		case err == nil:
 			m.brokers.over("the brokers answer and all topics exist")
-		} else if ctx.Err() == nil {
+			if m.endUnknown() {
+				pause = watchAgain
+			}
+		case ctx.Err() == nil:
 			m.brokers.say("the pillow waits", err)
 			pause = watchAgain
 		}
@@ -68,4 +73,10 @@ func (m *member) look(ctx context.Context, admin *kadm.Client) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// endUnknown reports whether the high watermark of some partition has not been
+// seen yet.
+func (m *member) endUnknown() bool {
+	return slices.ContainsFunc(m.all(), func(w *worker) bool { return w.stats().EndOffset < 0 })
 }
