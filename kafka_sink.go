@@ -30,10 +30,16 @@ func ProducerOptions() []kgo.Opt {
 // the sink was closed.
 var ErrSinkClosed = errors.New("sink is closed")
 
+// maxHeld bounds the bytes of what is published and above the floor. The client
+// bounds what it buffers, but one record that is not acknowledged keeps the
+// memory of those it was allocated with, and the floor below all that follow.
+const maxHeld = 32 << 20
+
 // KafkaSink is a Sink on Kafka topics. Topics must exist.
 type KafkaSink struct {
 	client *kgo.Client
 	acked  Acked
+	room   chan struct{} // told when the floor has risen or the sink has failed
 
 	mu    sync.Mutex // serialises acknowledgements, which come from the client's goroutines
 	floor floor
@@ -45,7 +51,7 @@ var _ Sink = (*KafkaSink)(nil)
 // NewKafkaSink returns a sink that produces with the client, which has been made
 // with [ProducerOptions] and belongs to the sink: Close closes it.
 func NewKafkaSink(client *kgo.Client, acked Acked) *KafkaSink {
-	return &KafkaSink{client: client, acked: acked}
+	return &KafkaSink{client: client, acked: acked, room: make(chan struct{}, 1)}
 }
 
 // Publish implements [Sink].
@@ -55,7 +61,7 @@ func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) e
 	for i := range changes {
 		slab.add(&changes[i])
 	}
-	b, err := s.begin(seq, len(changes))
+	b, err := s.begin(ctx, seq, len(changes), len(slab.bytes))
 	if err != nil {
 		return err
 	}
@@ -68,17 +74,48 @@ func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) e
 	return s.err
 }
 
-func (s *KafkaSink) begin(seq uint64, records int) (*batch, error) {
+// begin enters a batch, once there is room for it. There always is where nothing
+// is above the floor.
+func (s *KafkaSink) begin(ctx context.Context, seq uint64, records, bytes int) (*batch, error) {
+	for {
+		if b, err := s.tryBegin(seq, records, bytes); b != nil || err != nil {
+			return b, err
+		}
+		select {
+		case <-s.room:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *KafkaSink) tryBegin(seq uint64, records, bytes int) (*batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return nil, s.err
 	}
-	b := s.floor.add(seq, records)
+	if s.floor.held > 0 && s.floor.held+bytes > maxHeld {
+		return nil, nil
+	}
+	b := s.floor.add(seq, records, bytes)
+	s.advance()
+	return b, nil
+}
+
+// advance reports the floor where it has risen.
+func (s *KafkaSink) advance() {
 	if s.floor.advance() {
 		s.acked(s.floor.value, nil)
+		s.tellRoom()
 	}
-	return b, nil
+}
+
+func (s *KafkaSink) tellRoom() {
+	select {
+	case s.room <- struct{}{}:
+	default: // told already
+	}
 }
 
 // finish is called once a record, by one goroutine of the client at a time.
@@ -91,10 +128,11 @@ func (s *KafkaSink) finish(b *batch, r *kgo.Record, err error) {
 	if err != nil {
 		s.err = fmt.Errorf("publish %q to topic %s: %w", r.Key, r.Topic, explainProduce(err))
 		s.acked(s.floor.value, s.err)
+		s.tellRoom()
 		return
 	}
-	if b.left--; b.left == 0 && s.floor.advance() {
-		s.acked(s.floor.value, nil)
+	if b.left--; b.left == 0 {
+		s.advance()
 	}
 }
 
@@ -114,6 +152,7 @@ func (s *KafkaSink) Close() {
 	if s.err == nil {
 		s.err = ErrSinkClosed // the records dropped below must not report a failure
 	}
+	s.tellRoom()
 	s.mu.Unlock()
 	s.client.CloseAllowingRebalance()
 }

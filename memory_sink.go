@@ -48,7 +48,7 @@ func (s *MemorySink) Publish(ctx context.Context, seq uint64, changes []Change) 
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
-	b := s.floor.add(seq, len(changes))
+	b := s.floor.add(seq, len(changes), 0)
 	if !s.held {
 		b.left = 0
 	}

@@ -25,17 +25,20 @@ type Acked func(floor uint64, err error)
 type floor struct {
 	open  []*batch // published, not yet below the floor, by sequence number
 	value uint64   // the floor
+	held  int      // bytes of the open batches
 }
 
 // batch is what one call of Publish handed over.
 type batch struct {
-	seq  uint64
-	left int // records not yet acknowledged
+	seq   uint64
+	left  int // records not yet acknowledged
+	bytes int // that its records hold
 }
 
-func (f *floor) add(seq uint64, records int) *batch {
-	b := &batch{seq: seq, left: records}
+func (f *floor) add(seq uint64, records, bytes int) *batch {
+	b := &batch{seq: seq, left: records, bytes: bytes}
 	f.open = append(f.open, b)
+	f.held += bytes
 	return b
 }
 
@@ -45,6 +48,7 @@ func (f *floor) advance() bool {
 	done := 0
 	for done < len(f.open) && f.open[done].left == 0 {
 		f.value = f.open[done].seq
+		f.held -= f.open[done].bytes
 		f.open[done] = nil
 		done++
 	}

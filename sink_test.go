@@ -198,6 +198,43 @@ func TestKafkaSinkWaitsForABrokerThatIsDown(t *testing.T) {
 	})
 }
 
+func TestKafkaSinkHoldsABoundedNumberOfBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster, brokers := kafka(t, "form-sql")
+		stuck := changefeed.Partition([]byte("doc0"), 4)
+		cluster.ControlKey(kmsg.Produce.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			cluster.KeepControl()
+			for _, topic := range r.(*kmsg.ProduceRequest).Topics {
+				for _, p := range topic.Partitions {
+					if int(p.Partition) == stuck {
+						return nil, errors.New("connection cut"), true
+					}
+				}
+			}
+			return nil, nil, false
+		})
+		s := kafkaSink(t, brokers, newProgress())
+		if err := s.Publish(t.Context(), 1, changes(1)); err != nil { // doc0, which is never acknowledged
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		batch, published := changes(500), 0
+		var err error
+		for seq := uint64(2); err == nil && published < 1_000_000; seq++ {
+			for i := range batch {
+				batch[i].Meta.DocumentID = "doc1"
+			}
+			if err = s.Publish(ctx, seq, batch); err == nil {
+				published += len(batch)
+			}
+		}
+		if !errors.Is(err, context.DeadlineExceeded) || published < 10_000 {
+			t.Errorf("%d changes went in behind one that is stuck, then %v: want some ten thousand, then no room", published, err)
+		}
+	})
+}
+
 func TestKafkaSinkFailsWhereARecordIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, brokers := kafka(t, "form-sql")

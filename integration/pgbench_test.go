@@ -128,12 +128,13 @@ func TestReportTablesEqualAfterKills(t *testing.T) {
 	publisher.waitFor(t, "replication started")
 	s.pgbench(t, "-i", "-I", "g", "-s", "5")
 	for range 3 {
-		s.pgbench(t, "-n", "-c", "4", "-T", "2")
-		publisher.kill()
+		load := s.startPgbench(t, "-n", "-c", "4", "-T", "4")
+		s.someTransactions(t, 500)
+		publisher.kill() // in the middle of the load, which goes on
 		pillow.kill()
-		s.pgbench(t, "-n", "-c", "4", "-T", "1")
 		publisher, pillow = s.start(t, "publish"), s.start(t, "pillow", "run")
 		publisher.waitFor(t, "replication started")
+		load()
 	}
 	s.becomesZero(t, 3*time.Minute, pgbenchDifferences)
 	pillow.stop(t)

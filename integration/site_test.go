@@ -1,8 +1,10 @@
 package integration_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +72,34 @@ func (s *site) pgbench(t *testing.T, args ...string) {
 	if out, err := localpgtest.Command(t, s.server, s.database, "pgbench", args...).CombinedOutput(); err != nil {
 		t.Fatalf("pgbench %v: %v\n%s", args, err, out)
 	}
+}
+
+// startPgbench starts pgbench, and returns what waits for its end.
+func (s *site) startPgbench(t *testing.T, args ...string) func() {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := localpgtest.Command(t, s.server, s.database, "pgbench", args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("pgbench %v: %v\n%s", args, err, out.String())
+		}
+	}
+}
+
+// someTransactions waits until pgbench has made n more transactions.
+func (s *site) someTransactions(t *testing.T, n int64) {
+	t.Helper()
+	const history = "SELECT count(*) FROM pgbench_history"
+	var before int64
+	if err := s.connect(t).QueryRow(t.Context(), history).Scan(&before); err != nil {
+		t.Fatal(err)
+	}
+	s.becomesZero(t, time.Minute, fmt.Sprintf("SELECT greatest(%d - (%s), 0)", before+n, history))
 }
 
 // becomesZero waits until a query gives 0, which it has to within limit. There

@@ -38,8 +38,11 @@ func (*pillowListCommand) Run(a *app) error {
 
 func pillowCells(p pillows.PartitionStatus) []string {
 	state := string(p.State)
+	if p.Since != nil {
+		state += " since " + p.Since.Format(time.RFC3339)
+	}
 	if p.Reason != "" {
-		state += " since " + p.Since.Format(time.RFC3339) + ": " + p.Reason
+		state += ": " + p.Reason
 	}
 	return []string{
 		p.Pillow, p.Topic, strconv.Itoa(int(p.Partition)), dash(p.Owner), number(p.NextOffset), number(p.EndOffset), number(p.Lag), seconds(p.LagSeconds),

@@ -55,30 +55,33 @@ func (c *topicsTailCommand) Run(a *app) error {
 	if c.From == "start" {
 		from = starts
 	}
-	client, err := s.Client(kgo.ConsumePartitions(from.KOffsets()))
+	// Control records are kept because the last record of a partition may be one.
+	client, err := s.Client(kgo.ConsumePartitions(from.KOffsets()), kgo.KeepControlRecords())
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	return c.print(a, client, remaining(from, ends))
+	return c.print(a, client, unread(from, ends))
 }
 
-// remaining counts the records between two sets of offsets.
-func remaining(from, to kadm.ListedOffsets) (n int64) {
+// unread returns the end of each partition that has records between two sets of
+// offsets.
+func unread(from, to kadm.ListedOffsets) map[int32]int64 {
+	open := make(map[int32]int64)
 	to.Each(func(end kadm.ListedOffset) {
-		if start, ok := from.Lookup(end.Topic, end.Partition); ok {
-			n += end.Offset - start.Offset
+		if start, ok := from.Lookup(end.Topic, end.Partition); ok && start.Offset < end.Offset {
+			open[end.Partition] = end.Offset
 		}
 	})
-	return n
+	return open
 }
 
-// print writes records as they come. Without follow it stops after those that
-// were there at the start.
-func (c *topicsTailCommand) print(a *app, client *kgo.Client, there int64) error {
+// print writes records as they come. Without follow it stops when it has come to
+// the ends of the partitions that are open.
+func (c *topicsTailCommand) print(a *app, client *kgo.Client, open map[int32]int64) error {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetEscapeHTML(false)
-	for left := there; c.Follow || left > 0; {
+	for c.Follow || len(open) > 0 {
 		fetches := client.PollFetches(a.ctx)
 		if a.ctx.Err() != nil {
 			return nil
@@ -87,10 +90,15 @@ func (c *topicsTailCommand) print(a *app, client *kgo.Client, there int64) error
 			return fmt.Errorf("read topic %s: %w", c.Topic, err)
 		}
 		for r := range fetches.RecordsAll() {
+			if r.Offset+1 >= open[r.Partition] {
+				delete(open, r.Partition)
+			}
+			if r.Attrs.IsControl() {
+				continue
+			}
 			if err := encoder.Encode(tailed(r)); err != nil {
 				return err
 			}
-			left--
 			if c.Limit--; c.Limit == 0 {
 				return nil
 			}

@@ -48,7 +48,7 @@ func (d *Duration) UnmarshalYAML(node ast.Node) error {
 		text = s.Value
 	}
 	parsed, err := time.ParseDuration(text)
-	if err != nil || parsed < 0 {
+	if err != nil || parsed <= 0 {
 		return &yaml.SyntaxError{Message: fmt.Sprintf("%q is not a duration such as 30s or 5m", text), Token: node.GetToken()}
 	}
 	*d = Duration(parsed)
@@ -135,3 +135,30 @@ func (c *Config) Startup() time.Duration { return time.Duration(c.StartupTimeout
 
 // Drain is drain_timeout.
 func (c *Config) Drain() time.Duration { return time.Duration(c.DrainTimeout) }
+
+// Validate reports every fault that shows without a server.
+func (c *Config) Validate() error {
+	var faults []error
+	if c.Kafka != nil {
+		faults = append(faults, c.Kafka.validate())
+	}
+	names := make(map[string]bool)
+	for i := range c.Postgres {
+		if p := &c.Postgres[i]; names[p.Name] {
+			faults = append(faults, fmt.Errorf("postgres[%d].name: %q is taken: each source has a name of its own", i, p.Name))
+		}
+		names[c.Postgres[i].Name] = true
+		_, err := c.Publisher(i)
+		faults = append(faults, err)
+	}
+	clear(names)
+	for i := range c.Pillows {
+		if p := &c.Pillows[i]; names[p.Name] {
+			faults = append(faults, fmt.Errorf("pillows[%d].name: %q is taken: each pillow has a name of its own", i, p.Name))
+		}
+		names[c.Pillows[i].Name] = true
+		faults = append(faults, c.validatePillow(i))
+	}
+	faults = append(faults, c.Log.validate())
+	return errors.Join(faults...)
+}

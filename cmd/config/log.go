@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 )
@@ -12,4 +13,15 @@ func (l *Log) SlogLevel() (slog.Level, error) {
 		return level, fmt.Errorf("log.level: %q: want debug, info, warn or error", l.Level)
 	}
 	return level, nil
+}
+
+func (l *Log) validate() error {
+	var faults []error
+	if l.Format != "text" && l.Format != "json" {
+		faults = append(faults, fmt.Errorf("log.format: %q: want text or json", l.Format))
+	}
+	if _, err := l.SlogLevel(); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
 }

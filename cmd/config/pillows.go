@@ -46,33 +46,6 @@ func (t *ReportTable) Config() table.Config {
 	return out
 }
 
-// Validate reports every fault that shows without a server.
-func (c *Config) Validate() error {
-	var faults []error
-	if c.Kafka != nil {
-		faults = append(faults, c.Kafka.validate())
-	}
-	names := make(map[string]bool)
-	for i := range c.Postgres {
-		if p := &c.Postgres[i]; names[p.Name] {
-			faults = append(faults, fmt.Errorf("postgres[%d].name: %q is taken: each source has a name of its own", i, p.Name))
-		}
-		names[c.Postgres[i].Name] = true
-		_, err := c.Publisher(i)
-		faults = append(faults, err)
-	}
-	clear(names)
-	for i := range c.Pillows {
-		if p := &c.Pillows[i]; names[p.Name] {
-			faults = append(faults, fmt.Errorf("pillows[%d].name: %q is taken: each pillow has a name of its own", i, p.Name))
-		}
-		names[c.Pillows[i].Name] = true
-		faults = append(faults, c.validatePillow(i))
-	}
-	faults = append(faults, c.Log.validate())
-	return errors.Join(faults...)
-}
-
 func (c *Config) validatePillow(i int) error {
 	p := &c.Pillows[i]
 	at := fmt.Sprintf("pillows[%d]", i)
@@ -95,17 +68,6 @@ func (c *Config) validatePillow(i int) error {
 				faults = append(faults, fmt.Errorf("%s: %w", at, err))
 			}
 		}
-	}
-	return errors.Join(faults...)
-}
-
-func (l *Log) validate() error {
-	var faults []error
-	if l.Format != "text" && l.Format != "json" {
-		faults = append(faults, fmt.Errorf("log.format: %q: want text or json", l.Format))
-	}
-	if _, err := l.SlogLevel(); err != nil {
-		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
 }

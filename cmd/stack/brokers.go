@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"changefeed/internal/broker"
@@ -40,7 +42,14 @@ func (s *Stack) brokersKnown() bool {
 // FindBrokers waits until a broker answers, for up to the startup timeout. With
 // the embedded broker it looks for the one that another process runs.
 func (s *Stack) FindBrokers(ctx context.Context) error {
-	return s.await(ctx, "broker", s.tryBrokers, func(err error) bool { return !errors.Is(err, errSettings) })
+	return s.await(ctx, "broker", s.tryBrokers, func(err error) bool { return !refused(err) })
+}
+
+// refused reports whether waiting for a broker does not help: the settings are
+// wrong, or the broker does not accept who we are.
+func refused(err error) bool {
+	return errors.Is(err, errSettings) || errors.Is(err, kerr.SaslAuthenticationFailed) ||
+		errors.Is(err, kerr.UnsupportedSaslMechanism) || errors.Is(err, kerr.IllegalSaslState)
 }
 
 // errSettings marks faults of the settings, which waiting does not mend.
@@ -51,7 +60,7 @@ func (s *Stack) tryBrokers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(opts, kgo.ClientID(clientID), kgo.DisableClientMetrics())...)
+	client, err := kgo.NewClient(slices.Concat(opts, []kgo.Opt{kgo.ClientID(clientID), kgo.DisableClientMetrics()})...)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSettings, err)
 	}
@@ -95,8 +104,7 @@ func (s *Stack) clientOptions() ([]kgo.Opt, error) {
 	if s.brokers == nil {
 		return nil, fmt.Errorf("make broker client: %w", errNoBrokers)
 	}
-	opts := append([]kgo.Opt(nil), s.brokers...)
-	return append(opts, kgo.ClientID(clientID), kgo.DisableClientMetrics(), kgo.WithHooks(&outage{log: s.Log})), nil
+	return append(slices.Clone(s.brokers), kgo.ClientID(clientID), kgo.DisableClientMetrics(), kgo.WithHooks(&outage{log: s.Log})), nil
 }
 
 // Admin returns a client for topics and groups. Close it after use.

@@ -21,11 +21,11 @@ func (s *Stack) Publisher(i int, noWait bool) (*cdc.Publisher, error) {
 		return nil, err
 	}
 	cfg.NoWait = noWait
-	parents, err := s.parents(i, &cfg)
+	lookups, err := s.lookups(i, &cfg)
 	if err != nil {
 		return nil, err
 	}
-	return cdc.New(cfg, cdc.Deps{OpenSink: s.openSink, Parents: parents, Log: s.Log})
+	return cdc.New(cfg, cdc.Deps{OpenSink: s.openSink, Parents: lookups, Log: s.Log})
 }
 
 func (s *Stack) openSink(acked changefeed.Acked) (cdc.Sink, error) {
@@ -36,25 +36,21 @@ func (s *Stack) openSink(acked changefeed.Acked) (cdc.Sink, error) {
 	return changefeed.NewKafkaSink(client, acked), nil
 }
 
-// parents returns a lookup for each table that has satellites.
-func (s *Stack) parents(i int, cfg *cdc.Config) (map[cdc.TableName]cdc.ParentLookup, error) {
+// lookups returns a lookup for each table that has documents of its own: for the
+// satellites of parents, and for columns that an update does not send.
+func (s *Stack) lookups(i int, cfg *cdc.Config) (map[cdc.TableName]cdc.ParentLookup, error) {
 	lookups := make(map[cdc.TableName]cdc.ParentLookup)
 	for j := range cfg.Tables {
-		name := cfg.Tables[j].Parent
-		if name == (cdc.TableName{}) || lookups[name] != nil {
+		t := &cfg.Tables[j]
+		if t.Satellite() {
 			continue
 		}
-		for k := range cfg.Tables {
-			if cfg.Tables[k].Name != name {
-				continue
-			}
-			// The primary alone: a replica would make the publisher wait for it.
-			store, err := s.rowStore(i, cfg, &cfg.Tables[k], nil)
-			if err != nil {
-				return nil, err
-			}
-			lookups[name] = parentLookup{store}
+		// The primary alone: a replica would make the publisher wait for it.
+		store, err := s.rowStore(i, cfg, t, nil)
+		if err != nil {
+			return nil, err
 		}
+		lookups[t.Name] = parentLookup{store}
 	}
 	return lookups, nil
 }
