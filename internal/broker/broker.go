@@ -8,10 +8,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Settings of the broker that are not kfake's defaults.
@@ -83,16 +85,25 @@ func (b *Broker) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	defer cluster.Close() // a second one does nothing
+	members := newSessions(cluster, b.cfg.Log)
+	client, err := kgo.NewClient(kgo.SeedBrokers(n.Address), kgo.ClientID("changefeed-embedded"), kgo.DisableClientMetrics())
+	if err != nil {
+		return fmt.Errorf("start embedded broker: %w", err)
+	}
+	defer client.Close()
 	n.State = running
 	if err := n.write(b.cfg.Dir); err != nil {
-		cluster.Close()
 		return err
 	}
 	b.addr = n.Address
 	b.cfg.Log.InfoContext(ctx, "embedded broker started", slog.String("address", n.Address), slog.String("directory", b.cfg.Dir))
 	close(b.ready)
 
+	var watch sync.WaitGroup
+	watch.Go(func() { members.run(ctx, client) })
 	b.serve(ctx, cluster)
+	watch.Wait()
 	cluster.Close()
 	b.cfg.Log.InfoContext(ctx, "embedded broker stopped", slog.String("address", n.Address))
 	n.State = stopped

@@ -71,5 +71,8 @@
 // the broker takes any value from one second on, and at the end of a rebalance
 // when it does not join again within its rebalance timeout. Both are the
 // client's to set: Kafka clients default to a minute for the latter, which a
-// member killed in mid-work makes the others wait.
+// member killed in mid-work makes the others wait. While a member's request to
+// join or to sync waits, it cannot heartbeat, and the broker does so in its
+// place; its session timeout runs from the answer on, whether or not it is still
+// there to get it. kfake leaves that undone; see [sessions].
 package broker
