@@ -6,6 +6,15 @@
 // a sink labels the document with the change's version, and a label newer than
 // the content would make the sink refuse the content that belongs to it.
 //
+// # Memory
+//
+// A read is bounded in bytes, not only in ids: of the documents that were asked
+// for, the store gives those whose bodies fit into [MaxBytes], in whatever order
+// it comes upon them, and at least one, however large that is. The results of the
+// others wrap [ErrNotRead]: ask for them again, once the documents given have been
+// worked on. So whoever reads holds one read's worth of documents, whatever their
+// size, and gets on with each read. A store does not hold more itself.
+//
 // # Visibility
 //
 // A change can arrive before its row is visible to other sessions, because the

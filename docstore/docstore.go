@@ -38,6 +38,8 @@ var (
 	ErrDeleted = errors.New("document deleted")
 	// ErrConvert: the document or its id cannot be converted.
 	ErrConvert = errors.New("document cannot be converted")
+	// ErrNotRead: other documents filled the read, see MaxBytes. Ask again.
+	ErrNotRead = errors.New("document not read yet, because others filled the read")
 )
 
 // ErrNotVisible is returned by GetMany where the horizon is not visible yet
@@ -51,10 +53,16 @@ const DefaultVisibilityWait = 2 * time.Second
 // MaxBatch is the greatest number of ids of one GetMany.
 const MaxBatch = 500
 
+// MaxBytes bounds the bodies of the documents of one GetMany, together and in
+// bytes. A document that is larger is given alone.
+const MaxBytes = 8 << 20
+
 // Store reads the current documents of one source.
 type Store interface {
 	// GetMany returns one result for each id, in the order of ids, in a constant
 	// number of queries. Everything that the horizon names is visible in what it
-	// reads. At most MaxBatch ids may be asked for.
+	// reads. At most MaxBatch ids may be asked for. Documents that do not fit into
+	// MaxBytes have the error ErrNotRead, but at least one is given, if there is
+	// any. An id asked for twice is answered the same twice, and counts once.
 	GetMany(ctx context.Context, at Horizon, ids []string) ([]Result, error)
 }

@@ -109,10 +109,18 @@ func (m *Memory) look(at Horizon, ids []string) (results []Result, awaited *Memo
 		}
 	}
 	results = make([]Result, len(ids))
+	given, size := make(map[string]bool, len(ids)), 0
 	for i, id := range ids {
 		r, ok := m.results[id]
-		if !ok {
+		switch {
+		case !ok:
 			r.Err = fmt.Errorf("document %q: %w", id, ErrNotFound)
+		case r.Err != nil || given[id]:
+		case len(given) > 0 && size+len(r.Document.Body) > MaxBytes:
+			r = Result{Err: fmt.Errorf("document %q: %w", id, ErrNotRead)}
+		default:
+			given[id] = true
+			size += len(r.Document.Body)
 		}
 		results[i] = r
 	}

@@ -1,6 +1,9 @@
 package pillows
 
-import "changefeed"
+import (
+	"changefeed"
+	"changefeed/docstore"
+)
 
 // chunk is the changes of one partition that are worked on together.
 type chunk struct {
@@ -9,7 +12,7 @@ type chunk struct {
 	items   []Item              // one for each document: its newest change
 	newest  []int               // the change of each item, an index of changes
 	reads   []readState         // how far the reading of each item has come
-	failed  []int               // the items that failed by themselves in this try
+	failed  []int               // the items that a processor has just refused by themselves
 	ledger  ledger
 	passed  int // the changes below it are counted and in the committed offset
 }
@@ -18,9 +21,10 @@ type chunk struct {
 type readState uint8
 
 const (
-	unread readState = iota
-	ready            // the item can be processed
-	gone             // there is nothing to process: the document will be deleted
+	unread  readState = iota
+	ready             // the item can be processed
+	gone              // there is nothing to process: the document will be deleted
+	stalled           // it could not be read or was refused: not before the next try
 )
 
 func (c *chunk) add(e *entry) {
@@ -32,8 +36,9 @@ func (c *chunk) add(e *entry) {
 type documentKey struct{ source, id string }
 
 // collapse makes one item for each document, from its newest change by version,
-// the later one where versions are equal. The other changes of the document are
-// superseded. seen is scratch memory.
+// the later one where versions are equal: that is what their transaction did last,
+// be it a save or a deletion. The other changes of the document are superseded.
+// seen is scratch memory.
 func (c *chunk) collapse(processors int, seen map[documentKey]int) {
 	clear(seen)
 	c.ledger = newLedger(processors, len(c.changes))
@@ -64,15 +69,46 @@ func (c *chunk) collapse(processors int, seen map[documentKey]int) {
 	}
 }
 
-// readAgain has the documents of the items that failed read once more: whoever
-// mends a document writes it, and the change of that is behind this one.
-func (c *chunk) readAgain() {
-	for _, i := range c.failed {
-		if !c.items[i].Change.Meta.IsDeletion {
+// again lets the items that stalled take part once more. Their documents are read
+// anew: whoever mends a document writes it, and the change of that is behind this
+// one.
+func (c *chunk) again() {
+	for i, state := range c.reads {
+		switch {
+		case state != stalled:
+		case c.items[i].Change.Meta.IsDeletion:
+			c.reads[i] = ready
+		default:
 			c.reads[i] = unread
 		}
 	}
+}
+
+// release lets go of the documents that are not needed any more: those of items
+// that are done in all processors, and of those that failed. It reports whether
+// some are kept, because a processor failed as a whole.
+func (c *chunk) release() (kept bool) {
+	for _, i := range c.failed {
+		c.reads[i] = stalled
+	}
 	c.failed = c.failed[:0]
+	for i := range c.items {
+		if c.reads[i] == ready && c.ledger.open(c.newest[i]) {
+			kept = true
+		} else {
+			c.items[i].Document = docstore.Document{}
+		}
+	}
+	return kept
+}
+
+// held returns the size of the documents in memory, in bytes.
+func (c *chunk) held() int {
+	size := 0
+	for i := range c.items {
+		size += len(c.items[i].Document.Body)
+	}
+	return size
 }
 
 // done reports whether every change has a verdict from every processor.

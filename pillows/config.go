@@ -1,6 +1,7 @@
 package pillows
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,7 +25,8 @@ type Config struct {
 	// ChunkSize is the greatest number of changes worked on at once in one
 	// partition. Default and greatest: docstore.MaxBatch.
 	ChunkSize int
-	// ChunkBytes bounds the records of a chunk in bytes. Default: 4 MiB.
+	// ChunkBytes bounds the records of a chunk in bytes; their documents are
+	// bounded by docstore.MaxBytes. Default: 4 MiB.
 	ChunkBytes int
 	// MinBackoff and MaxBackoff bound the wait before a chunk that failed is
 	// tried again. Defaults: 100 ms and 30 s.
@@ -63,7 +65,8 @@ type Deps struct {
 // Observation tells the verdicts that one processor reached on a chunk in one
 // try: one for each change that was read, collapsed duplicates included. A chunk
 // that goes through at once makes one observation for each processor; one of
-// which some items failed makes several, which have no change in common. Changes
+// which some items failed, or whose documents are read in parts, makes several,
+// which have no change in common. Changes
 // that are read again, after a crash, are observed again.
 type Observation struct {
 	Pillow    string
@@ -86,25 +89,16 @@ const (
 
 // WithDefaults returns a copy with every zero field set to its default.
 func (c Config) WithDefaults() Config {
-	if c.Group == "" {
-		c.Group = c.Name
-	}
-	setDefault(&c.ChunkSize, docstore.MaxBatch)
-	setDefault(&c.ChunkBytes, DefaultChunkBytes)
-	setDefault(&c.MinBackoff, DefaultMinBackoff)
-	setDefault(&c.MaxBackoff, DefaultMaxBackoff)
-	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
-	setDefault(&c.SessionTimeout, DefaultSessionTimeout)
-	setDefault(&c.RebalanceTimeout, DefaultRebalanceTimeout)
-	setDefault(&c.QueueBytes, DefaultQueueBytes)
+	c.Group = cmp.Or(c.Group, c.Name)
+	c.ChunkSize = cmp.Or(c.ChunkSize, docstore.MaxBatch)
+	c.ChunkBytes = cmp.Or(c.ChunkBytes, DefaultChunkBytes)
+	c.MinBackoff = cmp.Or(c.MinBackoff, DefaultMinBackoff)
+	c.MaxBackoff = cmp.Or(c.MaxBackoff, DefaultMaxBackoff)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, DefaultDrainTimeout)
+	c.SessionTimeout = cmp.Or(c.SessionTimeout, DefaultSessionTimeout)
+	c.RebalanceTimeout = cmp.Or(c.RebalanceTimeout, DefaultRebalanceTimeout)
+	c.QueueBytes = cmp.Or(c.QueueBytes, DefaultQueueBytes)
 	return c
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Validate reports every fault that shows without a broker. A zero field stands

@@ -18,6 +18,49 @@
 // older than what they have, by version, which makes every repetition harmless,
 // and also what a member writes that has lost a partition and does not know it.
 //
+// # Versions
+//
+// The changes of one transaction all have the version of its commit, and it may
+// have several of one document: a large transaction is published in pieces, each
+// of which may name the document; and a row that moves from one data source to
+// another is deleted in the one and saved in the other. For a sink that has a
+// document at version v this is the rule:
+//
+//	a change of version   save                        deletion
+//	below v               superseded                  superseded
+//	v                     applied over a deletion,    superseded
+//	                      either over a save
+//	above v               applied                     applied
+//
+// At equal versions a save decides, because its content was read in a snapshot
+// that has the whole transaction: a save reaches a sink only where the document
+// is there after version v. (A save whose document is not found is superseded
+// before that, or is given as a deletion.) In each order of a deletion and a save
+// of v:
+//
+//   - Deletion, then save: the transaction saved the document again, or moved it.
+//     The save is written over the deletion.
+//   - Save, then deletion, of one data source: the transaction deleted the
+//     document at last. That the save got to the sink means that a later
+//     transaction saved the document again before it was read. The document is
+//     there; the deletion is refused, and the change of the later transaction
+//     follows.
+//   - Save, then deletion, of two data sources: the row moved. The deletion is of
+//     the place that it left, and is refused.
+//   - Both again, after a crash of the publisher or of a member: the deletion is
+//     refused, and the save is written as the document is by then, or was deleted
+//     by a later transaction, whose deletion follows.
+//   - Two saves: both contents have the whole transaction. Should the older one be
+//     written last, the change that it lacks is one of a later version, and
+//     follows, or has been written, and then both are refused.
+//
+// Within a chunk the changes of one document are not judged by this rule but by
+// their order: of equal versions the later one stands for both. The pieces of a
+// transaction come in its order, so the later one is what it did last: a save that
+// comes before a deletion of the same version needs no reading, and a deletion
+// that comes before a save no writing. Where the pieces are published again, the
+// last of them again comes last.
+//
 // # The path of a change
 //
 //	poll ─▶ queue ─▶ chunk ─▶ collapse ─▶ read documents ─▶ processors ─▶ ledger ─▶ commit
@@ -34,12 +77,21 @@
 //     version is kept, the later one where versions are equal. The others are
 //     superseded.
 //   - The documents of saves are read with one call for each data source, whose
-//     horizon holds the positions and transactions of these changes.
+//     horizon holds the positions and transactions of these changes. Where the
+//     documents do not fit into such a call, those that it gave are processed and
+//     let go of before the next one, without a pause.
 //   - Each processor gets the items, which it shares with the others, and settles
 //     them. One that is done is not called again because another one failed.
 //   - The ledger holds the verdicts. The offset of the lowest change that is open
 //     in some processor goes to the committer right after the chunk; the next
 //     chunk is worked on meanwhile, but not the one after it.
+//
+// # Memory
+//
+// Records read ahead are bounded by [Config].QueueBytes, all partitions together.
+// Each partition has besides one chunk of changes, bounded by ChunkBytes, and
+// documents of less than twice [docstore.MaxBytes], or one larger document more:
+// no data source is read while the chunk has that many bytes of documents.
 //
 // # States of a partition
 //
@@ -60,8 +112,9 @@
 //
 //   - [Applied]: the processor took the item and did not say otherwise.
 //   - [Superseded]: a newer change of the document was in the chunk; or the
-//     processor has a newer version; or the document of a change with a position
-//     is gone, so its deletion follows.
+//     processor has a newer version, or refuses a deletion at the version it has;
+//     or the document of a change with a position is gone, so its deletion
+//     follows.
 //   - [Filtered]: the processor leaves such changes out.
 //   - [Parked]: for an error store, which does not exist yet.
 //

@@ -34,7 +34,8 @@ type PartitionStatus struct {
 	Counts
 	// State is that of the last commit, or Stopped or Moving without an owner.
 	State State `json:"state"`
-	// Since and Reason are set where the pillow was waiting at its last commit.
+	// Since and Reason are of a pillow that was waiting at its last commit. Either
+	// may be missing: the metadata of an offset is text that anybody can write.
 	Since  *time.Time `json:"since,omitempty"`
 	Reason string     `json:"reason,omitempty"`
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"changefeed/pillows"
@@ -101,6 +102,26 @@ func TestListOfAPillowThatNeverRan(t *testing.T) {
 		list := w.list()
 		if len(list) != 1 || list[0].NextOffset != 1 || list[0].Lag != 1 || list[0].State != pillows.Stopped || list[0].LagSeconds == nil || *list[0].LagSeconds < 10 {
 			t.Errorf("list %+v", list)
+		}
+	})
+}
+
+// Other programs may write an offset's metadata, and do it in part.
+func TestListTakesAReasonWithoutATimeAndATimeWithoutAReason(t *testing.T) {
+	inWorld(t, 2, func(t *testing.T, w *world) {
+		since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		offsets := make(kadm.Offsets)
+		offsets.Add(kadm.Offset{Topic: topic, Partition: 0, LeaderEpoch: -1, Metadata: `v1 state=waiting reason="sink is down"`})
+		offsets.Add(kadm.Offset{Topic: topic, Partition: 1, LeaderEpoch: -1, Metadata: `v1 state=waiting since=2026-01-02T03:04:05Z`})
+		if err := kadm.NewClient(w.producer).CommitAllOffsets(t.Context(), group, offsets); err != nil {
+			t.Fatal(err)
+		}
+		list := w.list()
+		if len(list) != 2 || list[0].Since != nil || list[0].Reason != "sink is down" {
+			t.Errorf("a reason without a time: %+v", list)
+		}
+		if len(list) != 2 || list[1].Since == nil || !list[1].Since.Equal(since) || list[1].Reason != "" {
+			t.Errorf("a time without a reason: %+v", list)
 		}
 	})
 }

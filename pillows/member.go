@@ -11,6 +11,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// leaveTimeout is how long the brokers may take to let a member go. One that
+// cannot say goodbye is missed after its session timeout.
+const leaveTimeout = 5 * time.Second
+
 // member is one run of a pillow as a member of its consumer group.
 type member struct {
 	pillow    *Pillow
@@ -141,6 +145,19 @@ func (m *member) stop() {
 	}
 	m.mu.Unlock()
 	m.running.Wait()
+}
+
+// goodbye leaves the group and closes the client.
+func (m *member) goodbye(ctx context.Context, client *kgo.Client) {
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if err := client.LeaveGroupContext(leaving); err != nil {
+		m.log.Warn("could not leave the consumer group: its other members get the partitions after the session timeout", "error", err)
+	}
+	client.CloseAllowingRebalance()
+	// Close polls once more to drop what is buffered, and asks to leave again: it
+	// must not be left waiting for that poll.
+	client.AllowRebalance()
 }
 
 // worker returns the worker of a partition, or nil.

@@ -14,10 +14,6 @@ import (
 	"changefeed/docstore"
 )
 
-// leaveTimeout is how long the brokers may take to let a member go. One that
-// cannot say goodbye is missed after its session timeout.
-const leaveTimeout = 5 * time.Second
-
 // Pillow is a named subscriber: it reads topics as a member of a consumer group
 // and gives every change and its document to its processors.
 type Pillow struct {
@@ -102,17 +98,4 @@ func (p *Pillow) Run(ctx context.Context) error {
 		return fmt.Errorf("run pillow %s: chunks in work were cut off after %s: their changes will be read again", p.config.Name, p.config.DrainTimeout)
 	}
 	return nil
-}
-
-// goodbye leaves the group and closes the client.
-func (m *member) goodbye(ctx context.Context, client *kgo.Client) {
-	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
-	defer cancel()
-	if err := client.LeaveGroupContext(leaving); err != nil {
-		m.log.Warn("could not leave the consumer group: its other members get the partitions after the session timeout", "error", err)
-	}
-	client.CloseAllowingRebalance()
-	// Close polls once more to drop what is buffered, and asks to leave again: it
-	// must not be left waiting for that poll.
-	client.AllowRebalance()
 }

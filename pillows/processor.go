@@ -15,7 +15,11 @@ type Processor interface {
 	Name() string
 	// Process works on a batch. It may be called again with the same items, and
 	// with older ones after a restart, so it must refuse what is older than what
-	// it has, by Change.Version, and settle it as Superseded.
+	// it has, by Change.Version, and settle it as Superseded. At the version that
+	// the sink has already, a deletion is refused, and a save must be written over
+	// a deletion; over a save it may be: the package documentation says why. Where
+	// items of several data sources are one document to the sink, this holds for
+	// them too, whatever their order in the batch.
 	//
 	// On nil every item that it did not settle is Applied. A [*BatchError] says
 	// which items failed by themselves; the others are done. Any other error
@@ -37,7 +41,8 @@ type Item struct {
 }
 
 // Batch is what one call of Process works on: at most one item for each
-// document. The items are shared between processors and must not be changed.
+// document of a data source. The items are shared between processors and must not
+// be changed, nor kept after the call.
 type Batch struct {
 	Items []Item
 

@@ -36,7 +36,7 @@ type Progress struct {
 	Counts
 	State State
 	// Since is when a Waiting partition began to wait, in whole seconds, and
-	// Reason is why; else they are zero.
+	// Reason is why; else they are zero. Parsed progress may have one of them.
 	Since  time.Time
 	Reason string
 }

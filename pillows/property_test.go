@@ -169,7 +169,7 @@ func (s *scenario) start() {
 	deps := s.deps()
 	deps.Client, deps.Observe = line.options(), s.observe
 	deps.Stores = new(docstore.Registry)
-	if err := deps.Stores.Register(source, &moody{s.store, &s.storeDown}); err != nil {
+	if err := deps.Stores.Register(source, &moody{Store: s.store, down: &s.storeDown}); err != nil {
 		s.t.Fatal(err)
 	}
 	c := config()
@@ -285,15 +285,25 @@ func (m *mortal) Process(ctx context.Context, b *pillows.Batch) error {
 	return m.Processor.Process(ctx, b)
 }
 
-// moody is a store that can be down.
+// moody is a store that can be down, and leaves documents for another read at
+// every third.
 type moody struct {
 	docstore.Store
-	down *atomic.Bool
+	down  *atomic.Bool
+	reads atomic.Int64
 }
 
 func (m *moody) GetMany(ctx context.Context, at docstore.Horizon, ids []string) ([]docstore.Result, error) {
 	if m.down.Load() {
 		return nil, errors.New("connection refused")
 	}
-	return m.Store.GetMany(ctx, at, ids)
+	results, err := m.Store.GetMany(ctx, at, ids)
+	if m.reads.Add(1)%3 == 0 && err == nil {
+		for i := range results {
+			if i%3 != 1 && len(results) > 1 {
+				results[i] = docstore.Result{Err: docstore.ErrNotRead}
+			}
+		}
+	}
+	return results, err
 }

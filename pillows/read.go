@@ -23,16 +23,20 @@ type sourceRead struct {
 	at    docstore.Horizon
 }
 
-// read reads the documents of a chunk that have not been read yet, with one bulk
-// read for each data source, and settles the changes that have none.
-func (w *worker) read(ctx context.Context, c *chunk) trouble {
-	reads, t := w.plan(c)
+// read reads documents of a chunk that have not been read yet, with one bulk read
+// for each data source, and settles the changes that have none. It reports whether
+// there are more, for which there was no room.
+func (w *worker) read(ctx context.Context, c *chunk) (t trouble, more bool) {
+	reads, more, t := w.plan(c)
 	for _, r := range reads {
-		results, err := r.store.GetMany(ctx, r.at, r.ids)
-		if err == nil && len(results) != len(r.ids) {
-			err = fmt.Errorf("the document store gave %d results for %d ids", len(results), len(r.ids))
+		if c.held() >= docstore.MaxBytes {
+			return t, true
 		}
+		results, err := w.readSource(ctx, r)
 		if err != nil {
+			for _, i := range r.items {
+				c.reads[i] = stalled
+			}
 			t.worse(trouble{
 				err:    fmt.Errorf("read documents: %w", err),
 				change: c.newest[r.items[0]],
@@ -41,17 +45,49 @@ func (w *worker) read(ctx context.Context, c *chunk) trouble {
 			continue
 		}
 		for k, i := range r.items {
+			if errors.Is(results[k].Err, docstore.ErrNotRead) {
+				more = true
+				continue
+			}
 			t.worse(w.take(c, i, &results[k]))
 		}
 	}
-	return t
+	return t, more
 }
 
-// plan groups the unread items of a chunk by data source.
-func (w *worker) plan(c *chunk) ([]*sourceRead, trouble) {
+// readSource does one bulk read, and goes by what it gave to choose how many
+// documents to ask for the next time: what a store has to leave for lack of room
+// has come all the way from its disk.
+func (w *worker) readSource(ctx context.Context, r *sourceRead) ([]docstore.Result, error) {
+	results, err := r.store.GetMany(ctx, r.at, r.ids)
+	if err != nil {
+		return nil, err
+	}
+	if len(results) != len(r.ids) {
+		return nil, fmt.Errorf("the document store gave %d results for %d ids", len(results), len(r.ids))
+	}
+	answered := 0
+	for i := range results {
+		if !errors.Is(results[i].Err, docstore.ErrNotRead) {
+			answered++
+		}
+	}
+	switch answered {
+	case 0:
+		return nil, fmt.Errorf("the document store left all of %d documents for another read", len(r.ids))
+	case w.atOnce:
+		w.atOnce = min(w.atOnce+1+w.atOnce/4, docstore.MaxBatch)
+	case len(r.ids): // there were no more
+	default:
+		w.atOnce = answered
+	}
+	return results, nil
+}
+
+// plan groups unread items of a chunk by data source, and reports whether there
+// are more than should be asked for at once.
+func (w *worker) plan(c *chunk) (reads []*sourceRead, more bool, t trouble) {
 	type source struct{ kind, name string }
-	var t trouble
-	var reads []*sourceRead
 	bySource := make(map[source]*sourceRead)
 	for i, state := range c.reads {
 		if state != unread {
@@ -63,6 +99,7 @@ func (w *worker) plan(c *chunk) ([]*sourceRead, trouble) {
 		if r == nil {
 			store, err := w.pillow.stores.Lookup(&change.Meta)
 			if err != nil {
+				c.reads[i] = stalled
 				t.worse(trouble{err: err, change: c.newest[i]})
 				continue
 			}
@@ -70,11 +107,15 @@ func (w *worker) plan(c *chunk) ([]*sourceRead, trouble) {
 			bySource[key] = r
 			reads = append(reads, r)
 		}
+		if len(r.items) == w.atOnce {
+			more = true
+			continue
+		}
 		r.items = append(r.items, i)
 		r.ids = append(r.ids, change.Meta.DocumentID)
 		r.at.Add(change)
 	}
-	return reads, t
+	return reads, more, t
 }
 
 // take notes what a read gave for item i.
@@ -95,6 +136,7 @@ func (w *worker) take(c *chunk, i int, r *docstore.Result) trouble {
 		c.reads[i] = gone
 		c.ledger.settle(c.newest[i], Superseded)
 	default:
+		c.reads[i] = stalled
 		return trouble{
 			err:    fmt.Errorf("read document: %w", r.Err),
 			change: c.newest[i],

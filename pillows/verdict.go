@@ -13,7 +13,8 @@ const (
 	// Applied: the sink has the document as it was at this change or later,
 	// written for this change.
 	Applied
-	// Superseded: the sink has, or will get, a newer state of the document.
+	// Superseded: the sink has, or will get, a newer state of the document, or of
+	// a deletion: the document as it was saved again.
 	Superseded
 	// Filtered: the processor leaves such changes out.
 	Filtered

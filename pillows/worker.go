@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"changefeed/docstore"
 )
 
 // worker works on one partition from its assignment until it is revoked, lost or
@@ -32,6 +34,7 @@ type worker struct {
 
 	// What follows belongs to the goroutine of run.
 	seen        map[documentKey]int
+	atOnce      int // how many documents to ask a store for, going by their size
 	waits       waits
 	outstanding *commitment // the last offset handed over, until the broker has it
 
@@ -58,6 +61,7 @@ func newWorker(p *Pillow, of partition, c *committer) *worker {
 		leaving:   make(chan struct{}),
 		done:      make(chan struct{}),
 		seen:      make(map[documentKey]int),
+		atOnce:    docstore.MaxBatch,
 		status:    status{next: kgo.EpochOffset{Epoch: -1, Offset: -1}, end: -1, progress: Progress{State: Running}},
 	}
 	w.leave = sync.OnceFunc(func() { close(w.leaving) })
@@ -151,18 +155,27 @@ func (w *worker) work(ctx context.Context, c *chunk) bool {
 }
 
 // try does once everything that is still open in a chunk, and returns what kept
-// the lowest open change from its verdict.
+// the lowest open change from its verdict. Where the documents are too large to be
+// in memory together, it takes turns: what has been read is processed and let go
+// of before more is read. The turns end where a processor fails as a whole, which
+// would have to be given all of them again.
 func (w *worker) try(ctx context.Context, c *chunk) trouble {
-	c.readAgain()
-	t := w.read(ctx, c)
-	for i := range w.pillow.processors {
-		if ctx.Err() != nil {
-			break // the partition is not ours any more
+	c.again()
+	var t trouble
+	for {
+		unable, more := w.read(ctx, c)
+		t.worse(unable)
+		for i := range w.pillow.processors {
+			if ctx.Err() != nil {
+				return t // the partition is not ours any more
+			}
+			t.worse(w.process(ctx, c, i))
+			w.observe(c, i)
 		}
-		t.worse(w.process(ctx, c, i))
-		w.observe(c, i)
+		if kept := c.release(); kept || !more {
+			return t
+		}
 	}
-	return t
 }
 
 // commit hands over the offset of the lowest change that is open in some

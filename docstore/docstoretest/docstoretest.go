@@ -63,6 +63,8 @@ func Run(t *testing.T, open func(t *testing.T, wait time.Duration) Fixture) {
 		{"ADeletedDocumentIsNotGiven", testDeleted, patient},
 		{"NoIDsGiveNoResults", testEmptyBatch, patient},
 		{"ABatchHasALimit", testLimit, patient},
+		{"ALargeReadIsGivenInParts", testLargeRead, patient},
+		{"ADocumentLargerThanAReadIsGivenAlone", testLargeDocument, patient},
 		{"AnyTextCanBeAnID", testUnusualIDs, patient},
 		{"ABadIDFailsAlone", testBadID, patient},
 		{"ACancelledReadEnds", testCancelled, patient},

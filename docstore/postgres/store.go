@@ -47,8 +47,10 @@ func New(cfg Config) (*RowStore, error) {
 
 // GetMany implements [docstore.Store]. Bodies are rows as to_jsonb writes them;
 // whether a row is one that counts as deleted is not known here.
-// A result's error wraps docstore.ErrNotFound or docstore.ErrConvert. The
-// errors of the batch wrap docstore.ErrNotVisible, ctx's, or the server's.
+// A result's error wraps docstore.ErrNotFound, docstore.ErrConvert or
+// docstore.ErrNotRead: rows that do not fit still come from the server, one at a
+// time, and are not kept, so a caller that knows its documents to be large asks
+// for fewer. The errors of the batch wrap docstore.ErrNotVisible, ctx's, or the server's.
 func (s *RowStore) GetMany(ctx context.Context, at docstore.Horizon, ids []string) ([]docstore.Result, error) {
 	list := []string{"to_jsonb(t.*)::text"}
 	for _, f := range []Field{s.cfg.Type, s.cfg.Domain} {
@@ -56,7 +58,7 @@ func (s *RowStore) GetMany(ctx context.Context, at docstore.Horizon, ids []strin
 			list = append(list, nullableTextOf(f.Column))
 		}
 	}
-	b, err := s.read(ctx, at, list, ids)
+	b, err := s.read(ctx, at, list, ids, docstore.MaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read documents of %s: %w", s.name, err)
 	}
@@ -64,6 +66,8 @@ func (s *RowStore) GetMany(ctx context.Context, at docstore.Horizon, ids []strin
 	for i, id := range ids {
 		row, err := b.row(id)
 		switch {
+		case errors.Is(err, docstore.ErrNotRead):
+			results[i].Err = fmt.Errorf("document %q of %s: %w", id, s.name, err)
 		case err != nil:
 			results[i].Err = fmt.Errorf("document %q of %s: %w: %w", id, s.name, docstore.ErrConvert, err)
 		case row == nil:
@@ -101,7 +105,7 @@ func (s *RowStore) Columns(ctx context.Context, at docstore.Horizon, ids, column
 	for i, name := range columns {
 		list[i] = nullableTextOf(name)
 	}
-	b, err := s.read(ctx, at, list, ids)
+	b, err := s.read(ctx, at, list, ids, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read columns %s of %s: %w", strings.Join(columns, ", "), s.name, err)
 	}
@@ -126,11 +130,12 @@ func text(value []byte) changefeed.Text {
 	return changefeed.NewText(string(value))
 }
 
-// read reads the rows of ids, with a select list that follows the id columns.
+// read reads the rows of ids, with a select list that follows the id columns, and
+// keeps at most a number of bytes, or all where that is 0.
 // After an error that a changed table would explain it looks at the table again
 // and tries once more.
-func (s *RowStore) read(ctx context.Context, at docstore.Horizon, list, ids []string) (*batch, error) {
-	b, err := newBatch(ids, len(s.cfg.ID))
+func (s *RowStore) read(ctx context.Context, at docstore.Horizon, list, ids []string, most int) (*batch, error) {
+	b, err := newBatch(ids, len(s.cfg.ID), most)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -63,8 +64,8 @@ func TestEachStatementOfABatchTakesANewSnapshot(t *testing.T) {
 func TestNoReadIsOlderThanItsHorizonHoweverEarlyTheChangeArrives(t *testing.T) {
 	pool := openDatabase(t)
 	execute(t, pool, `CREATE TABLE documents (id int PRIMARY KEY, state int); INSERT INTO documents VALUES (1, 0)`)
-	waits := 0
-	store := newStore(t, pool, patient, func(cfg *postgres.Config) { cfg.OnWait = func() { waits++ } })
+	var waits atomic.Int64
+	store := newStore(t, pool, patient, func(cfg *postgres.Config) { cfg.OnWait = func() { waits.Add(1) } })
 	type announced struct {
 		state int
 		at    docstore.Horizon
@@ -92,7 +93,7 @@ func TestNoReadIsOlderThanItsHorizonHoweverEarlyTheChangeArrives(t *testing.T) {
 		changes <- announced{i + 1, at}
 		commit(t, tx)
 	}
-	t.Logf("%d of %d reads had to wait", waits, saves)
+	t.Logf("%d of %d reads had to wait", waits.Load(), saves)
 }
 
 func TestWhatIsNotVisibleIsNamed(t *testing.T) {

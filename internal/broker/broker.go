@@ -120,7 +120,7 @@ func (b *Broker) open(ctx context.Context) (*kfake.Cluster, notice, error) {
 	if err != nil {
 		return nil, n, err
 	}
-	died := n.State != stopped && n.State != ""
+	died := n.State != stopped // also where nothing is noted: somebody may have removed the note
 	n = notice{Address: listener.Addr().String(), PID: os.Getpid(), State: starting}
 	data := filepath.Join(b.cfg.Dir, dataFolder)
 	if err = n.write(b.cfg.Dir); err == nil && died {

@@ -11,9 +11,10 @@ import (
 	"changefeed/pillows"
 )
 
-// Recorder is a processor whose sink is memory. It refuses what is older than
-// what it has, remembers deletions, and keeps a list of what it was given. It is
-// safe for concurrent use.
+// Recorder is a processor whose sink is memory. It refuses what its versions
+// rule out, remembers deletions, and keeps a list of what it was given. Documents
+// of several data sources that have one id are one document to it. It is safe for
+// concurrent use.
 type Recorder struct {
 	name string
 	// Before, where set, is called at the beginning of every call. Its error is
@@ -98,7 +99,8 @@ func (r *Recorder) refuse(item *pillows.Item) error {
 
 func (r *Recorder) write(item *pillows.Item) pillows.Verdict {
 	c := &item.Change
-	if old, ok := r.rows[c.Meta.DocumentID]; ok && old.version >= c.Version {
+	old, ok := r.rows[c.Meta.DocumentID]
+	if ok && (old.version > c.Version || old.version == c.Version && c.Meta.IsDeletion) {
 		return pillows.Superseded
 	}
 	r.rows[c.Meta.DocumentID] = row{version: c.Version, deleted: c.Meta.IsDeletion, body: slices.Clone(item.Document.Body)}

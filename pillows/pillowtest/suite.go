@@ -56,11 +56,13 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"works on many documents at once", false, true, testMany},
 		{"leaves the items of a batch as they are", false, false, testUnchanged},
 		{"supersedes an older save", true, true, testOlderSave},
-		{"supersedes an equal version", true, true, testEqualVersion},
+		{"supersedes a deletion at the version of a save", true, true, testDeletionAtEqualVersion},
+		{"applies a save at the version of a deletion", true, true, testSaveAtEqualVersion},
+		{"keeps a document that a batch deletes and saves at one version", true, true, testEqualVersionsInOneBatch},
 		{"supersedes an older deletion", true, true, testOlderDeletion},
 		{"supersedes an older save after a deletion", true, true, testSaveBeforeDelete},
 		{"supersedes an older save after the deletion of a document it never had", true, true, testSaveBeforeUnknownDelete},
-		{"supersedes a batch that it is given again", true, true, testRepeat},
+		{"takes a batch that it is given again, without harm", true, true, testRepeat},
 		{"settles each item of a mixed batch by itself", true, true, testMixed},
 		{"names a bad document and applies the others", false, false, testBad},
 		{"names a bad document every time", false, false, testBadAgain},
@@ -68,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"returns an error when its context has ended, and works afterwards", false, false, testCancelled},
 		{"works on disjoint batches at the same time", false, true, testDisjoint},
 		{"keeps the newest of versions that come at the same time", true, true, testContended},
+		{"keeps documents that are deleted and saved at one version at the same time", true, true, testContendedEqualVersions},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := &subject{Subject: open(t)}

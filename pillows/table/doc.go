@@ -26,13 +26,19 @@
 // and each chunk is written in one READ COMMITTED transaction:
 //
 //  1. The guard is raised, in the order of ids, to the versions of the chunk.
-//     It returns the documents whose version it did not have already.
+//     It returns the documents that may be written: those whose version is newer
+//     than what it had, and saves whose version equals it.
 //  2. The rows of those that are deleted are deleted, those of the others are
 //     inserted or updated.
 //
 // Documents that the guard did not return are settled as superseded and nothing
-// else of them is sent: an equal version is a repeat. So a batch that is given
-// again because its commit was not heard of ends as superseded throughout.
+// else of them is sent. All changes of a transaction have one version, so that a
+// document that it deleted and then saved comes as a deletion and a save of equal
+// versions, in that order or, where its row moved between data sources, in
+// either. A save is written over the deletion, and a deletion not over the save:
+// package pillows tells why that is right in every order. In a batch that has
+// both, only the save is written. A save that is given again, because its commit
+// was not heard of, is written again as its document is by then.
 //
 // The steps are statements of their own on purpose. Step 1 waits for other
 // transactions that write the same documents. A deletion in the same statement

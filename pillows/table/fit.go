@@ -36,7 +36,7 @@ func (r *relation) shapeFaults() []error {
 		have, ok := r.found[want.name]
 		switch {
 		case !ok:
-			faults = append(faults, fmt.Errorf("%s has no column %s: ALTER TABLE %s ADD COLUMN %s; (rows that are there stay without its values until their documents change, or until the report is filled anew: `changefeed rebuild`)",
+			faults = append(faults, fmt.Errorf("%s has no column %s: ALTER TABLE %s ADD COLUMN %s; (rows that are there get its values when their documents change: an UPDATE in the source that leaves a row as it is counts as a change)",
 				r.sql(), quoted(want.name), r.sql(), want.added()))
 		case have.kind != want.kind:
 			faults = append(faults, fmt.Errorf("column %s of %s is %s, and must be %s: ALTER TABLE %s ALTER COLUMN %s TYPE %s USING %s::%s; or change its type in the configuration",

@@ -83,6 +83,72 @@ func TestDeletionSeesTheRowOfASaveItWaitedFor(t *testing.T) {
 	expect(t, query(t, pool, guardSQL), "public.report a 2")
 }
 
+// The save and the deletion are of one transaction: where the document exists
+// after it, it stays, whoever writes first.
+func TestDeletionThatWaitedForASaveOfItsVersionIsRefused(t *testing.T) {
+	pool := newPool(t)
+	p := newProcessor(t, pool, totals())
+	if err := p.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	other := begin(t, pool)
+	if _, err := other.Exec(t.Context(), `INSERT INTO changefeed.report_versions VALUES ('public.report', 'a', 2); INSERT INTO report VALUES ('a', 2, 2)`); err != nil {
+		t.Fatal(err)
+	}
+	b := pillows.NewBatch([]pillows.Item{deletion("a", 2)})
+	var deleted sync.WaitGroup
+	deleted.Go(func() {
+		if err := p.Process(t.Context(), b); err != nil {
+			t.Error(err)
+		}
+	})
+	waitForLock(t.Context(), t, pool)
+	if err := other.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	deleted.Wait()
+	if v := b.Verdict(0); v != pillows.Superseded {
+		t.Errorf("the deletion is %s, want superseded", v)
+	}
+	expect(t, query(t, pool, rowsSQL), "a 2 2")
+}
+
+func TestOfDocumentsWithOneIDAndVersionASaveCounts(t *testing.T) {
+	pool := newPool(t)
+	p := newProcessor(t, pool, totals())
+	var items []pillows.Item
+	var want []string
+	var verdict []pillows.Verdict
+	for i := range 30 {
+		id := fmt.Sprintf("doc-%02d", i)
+		both := []pillows.Item{deletion(id, 5), save(id, 5, `{"total": 5}`)}
+		verdicts := []pillows.Verdict{pillows.Superseded, pillows.Applied}
+		if i%2 == 0 {
+			slices.Reverse(both)
+			slices.Reverse(verdicts)
+		}
+		items, verdict, want = append(items, both...), append(verdict, verdicts...), append(want, id+" 5 5")
+	}
+	items = append(items, save("z", 5, `{"total": 1}`), save("z", 5, `{"total": 2}`)) // the later one
+	verdict, want = append(verdict, pillows.Superseded, pillows.Applied), append(want, "z 2 5")
+	if got := process(t, p, items...); !slices.Equal(got, verdict) {
+		t.Errorf("verdicts %v, want %v", got, verdict)
+	}
+	expect(t, query(t, pool, rowsSQL), want...)
+}
+
+// The save cannot be written yet, and the deletion of the same transaction can.
+func TestSaveThatFailedIsWrittenOverTheDeletionOfItsVersion(t *testing.T) {
+	pool := newPool(t)
+	p := newProcessor(t, pool, totals())
+	process(t, p, save("a", 1, `{"total": 1}`))
+	failures(t, p, deletion("a", 2), save("a", 2, `{"total": "two"}`))
+	if got := process(t, p, save("a", 2, `{"total": 2}`)); got[0] != pillows.Applied {
+		t.Errorf("the save once it is good is %s, want applied", got[0])
+	}
+	expect(t, query(t, pool, rowsSQL), "a 2 2")
+}
+
 // Two owners work through the same changes, each in an order of its own.
 func TestOwnersOfOnePartitionEndAtTheNewest(t *testing.T) {
 	pool := newPool(t)

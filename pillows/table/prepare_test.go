@@ -119,7 +119,7 @@ func TestTableThatDoesNotFitIsReportedWithTheSQL(t *testing.T) {
 	}{
 		"a column is missing": {
 			`CREATE TABLE report (id text PRIMARY KEY, _version bigint NOT NULL)`,
-			[]string{`has no column "total"`, "changefeed rebuild"},
+			[]string{`has no column "total"`, "counts as a change"},
 			[]string{`ALTER TABLE "public"."report" ADD COLUMN "total" numeric;`},
 		},
 		"the version is missing": {

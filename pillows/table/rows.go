@@ -38,7 +38,7 @@ func (r *row) size() int {
 // rows converts the items of a batch, and returns the rows in the order of ids,
 // which is the order in which all workers take the guard. Where documents of
 // several sources have the same id, they are one document here, and the newest is
-// the one that counts.
+// the one that counts: see newerFirst.
 func (p *Processor) rows(b *pillows.Batch) (rows []row, failed []pillows.ItemError) {
 	items := b.Items
 	rows = make([]row, 0, len(items))
@@ -54,7 +54,7 @@ func (p *Processor) rows(b *pillows.Batch) (rows []row, failed []pillows.ItemErr
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b row) int {
-		return cmp.Or(strings.Compare(a.id, b.id), cmp.Compare(items[b.item].Change.Version, items[a.item].Change.Version))
+		return cmp.Or(strings.Compare(a.id, b.id), newerFirst(items, &a, &b))
 	})
 	newest := rows[:0]
 	for _, r := range rows {
@@ -65,6 +65,22 @@ func (p *Processor) rows(b *pillows.Batch) (rows []row, failed []pillows.ItemErr
 		newest = append(newest, r)
 	}
 	return newest, failed
+}
+
+// newerFirst orders the rows of one id. Of equal versions a save goes before a
+// deletion, because its document was there after both, and of two saves or two
+// deletions the one that is later in the batch.
+func newerFirst(items []pillows.Item, a, b *row) int {
+	order := cmp.Compare(items[b.item].Change.Version, items[a.item].Change.Version)
+	switch {
+	case order != 0:
+		return order
+	case b.deletion && !a.deletion:
+		return -1
+	case a.deletion && !b.deletion:
+		return 1
+	}
+	return cmp.Compare(b.item, a.item)
 }
 
 // convert fills a row from an item. raws is room for a value of each column.

@@ -10,8 +10,9 @@ import (
 // statements are the SQL of one report table. Values travel as text[], one array
 // for each column, and are read by the server's input functions.
 type statements struct {
-	// guard takes document ids, versions and the report's name, and returns the
-	// ids of the documents whose version was raised.
+	// guard takes document ids, versions, the report's name and which of the ids
+	// are of deletions. It returns the ids of the documents that may be written:
+	// whose version was raised, or is that of a save.
 	guard string
 	// remove takes primary keys.
 	remove string
@@ -41,6 +42,7 @@ func newStatements(c Config, columns []column) statements {
 		guard: "INSERT INTO " + guard + " AS have (report, document_id, version)" +
 			" SELECT $3::text, id, version::bigint FROM unnest($1::text[], $2::text[]) AS new (id, version)" +
 			" ON CONFLICT (report, document_id) DO UPDATE SET version = excluded.version WHERE have.version < excluded.version" +
+			" OR have.version = excluded.version AND excluded.document_id <> ALL ($4::text[])" +
 			" RETURNING document_id",
 		remove: "DELETE FROM " + report + " WHERE " + quoted(key.Name) + " = ANY ($1::text[]::" + key.kind.name + "[])",
 		save: "INSERT INTO " + report + " (" + strings.Join(append(names, version), ", ") + ")" +

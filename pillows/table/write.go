@@ -111,15 +111,22 @@ func rollBack(ctx context.Context, conn *pgconn.PgConn) {
 	_, _ = conn.Exec(ctx, "ROLLBACK").ReadAll()
 }
 
-// raiseGuard begins a transaction, and tells the rows that are newer than what
-// the guard had from the items that are not.
+// raiseGuard begins a transaction, and tells the rows that may be written from
+// the items that may not, by the version that the guard had.
 func (p *Processor) raiseGuard(ctx context.Context, conn *pgconn.PgConn, rows []row) (accepted []row, superseded []int, err error) {
 	ids := textArray(len(rows), func(i int) []byte { return []byte(rows[i].id) })
 	versions := textArray(len(rows), func(i int) []byte { return rows[i].version })
+	var deleted [][]byte
+	for i := range rows {
+		if rows[i].deletion {
+			deleted = append(deleted, []byte(rows[i].id))
+		}
+	}
+	deletions := textArray(len(deleted), func(i int) []byte { return deleted[i] })
 	var batch pgconn.Batch
 	batch.ExecParams("BEGIN ISOLATION LEVEL READ COMMITTED", nil, nil, nil, nil)
-	batch.ExecParams(p.sql.guard, [][]byte{ids, versions, []byte(p.report)},
-		[]uint32{textArrayOID, textArrayOID, textOID}, []int16{binaryFormat, binaryFormat, binaryFormat}, nil)
+	batch.ExecParams(p.sql.guard, [][]byte{ids, versions, []byte(p.report), deletions},
+		[]uint32{textArrayOID, textArrayOID, textOID, textArrayOID}, []int16{binaryFormat, binaryFormat, binaryFormat, binaryFormat}, nil)
 	results, err := conn.ExecBatch(ctx, &batch).ReadAll()
 	if err != nil {
 		return nil, nil, err
