@@ -21,13 +21,15 @@ type assembler struct {
 	pieceDocuments int
 	pieceBytes     int
 	routes         map[TableName]*route
-	// ancestors returns the partitioned tables that a table is a partition of,
-	// by its OID, the nearest first.
-	ancestors func(ctx context.Context, oid uint32) ([]TableName, error)
-	queue     *queue
-	xids      *xidClock
-	counters  *counters
-	log       *slog.Logger
+	// routed has the route that a table has had, by its OID.
+	routed map[uint32]TableName
+	// names returns what a table is called now, by its OID, and then the
+	// partitioned tables that it is a part of, the nearest first.
+	names    func(ctx context.Context, oid uint32, announced TableName) ([]TableName, error)
+	queue    *queue
+	xids     *xidClock
+	counters *counters
+	log      *slog.Logger
 
 	relations map[uint32]*relation
 	tx        transaction
@@ -124,7 +126,12 @@ func (a *assembler) relation(ctx context.Context, m *pgoutput.Relation) error {
 	if err != nil {
 		return err
 	}
-	if r == nil && a.relations[m.ID] == nil {
+	switch had, ok := a.routed[m.ID]; {
+	case r != nil:
+		a.routed[m.ID] = r.table.Name
+	case ok:
+		return a.located(&UnroutedError{Table: had, Relation: relationName(m)})
+	case a.relations[m.ID] == nil:
 		a.log.Warn("table has no route, its rows are ignored: add a route, or take it out of the publication",
 			"table", relationName(m).SQL())
 	}
@@ -136,22 +143,21 @@ func (a *assembler) relation(ctx context.Context, m *pgoutput.Relation) error {
 	return nil
 }
 
-// routeOf returns the route of a table or of the nearest partitioned table that
-// it is a part of, nil where there is none.
+// routeOf returns the route of a table, nil where there is none: that of the name
+// it had where the log is being read, else of its name now, else of the nearest
+// partitioned table that it is a part of. The log goes on naming a table as it
+// was, so the name now is what makes a table readable again that was renamed, and
+// then renamed back or given a route under its new name.
 func (a *assembler) routeOf(ctx context.Context, m *pgoutput.Relation) (*route, error) {
-	if r := a.routes[relationName(m)]; r != nil {
+	announced := relationName(m)
+	if r := a.routes[announced]; r != nil {
 		return r, nil
 	}
-	ancestors, err := a.ancestors(ctx, m.ID)
+	names, err := a.names(ctx, m.ID, announced)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range ancestors {
-		if r := a.routes[name]; r != nil {
-			return r, nil
-		}
-	}
-	return nil, nil
+	return firstRoute(a.routes, names), nil
 }
 
 // truncate reports a TRUNCATE, which names no rows.
@@ -165,7 +171,7 @@ func (a *assembler) truncate(m *pgoutput.Truncate) error {
 			continue
 		}
 		a.counters.truncates.Add(1)
-		a.log.Warn("table was truncated: no change names its rows, rebuild or reconcile the pillows that read it",
+		a.log.Warn("table was truncated, and no change names its rows: empty what its pillows wrote of it, and set their consumer groups back to the first offset",
 			"table", rel.name.SQL(), "lsn", pglogrepl.LSN(a.tx.lsn).String())
 	}
 	return nil
@@ -180,6 +186,9 @@ func (a *assembler) located(err error) error {
 		e.LSN = a.tx.lsn
 	}
 	if e, ok := errors.AsType[*UnsentError](err); ok {
+		e.LSN = a.tx.lsn
+	}
+	if e, ok := errors.AsType[*UnroutedError](err); ok {
 		e.LSN = a.tx.lsn
 	}
 	return err

@@ -139,6 +139,8 @@ type pipeline struct {
 	sink  *changefeed.MemorySink
 	flush uint64
 	lsn   uint64
+	// namesNow are those of tables and of the partitioned tables above them.
+	namesNow map[uint32][]TableName
 }
 
 func newPipeline(tb testing.TB, cfg Config, lookup ParentLookup) *pipeline {
@@ -154,7 +156,7 @@ func newPipeline(tb testing.TB, cfg Config, lookup ParentLookup) *pipeline {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &pipeline{TB: tb, lsn: 1000}
+	p := &pipeline{TB: tb, lsn: 1000, namesNow: map[uint32][]TableName{eastID: {{"public", "orders_east"}, {"public", "orders"}}}}
 	log := slog.New(slog.DiscardHandler)
 	window := newWindow(func(lsn uint64) { p.flush = lsn }, func(int) {})
 	p.sink = changefeed.NewMemorySink(func(floor uint64, _ error) { window.acknowledge(floor) })
@@ -162,15 +164,16 @@ func newPipeline(tb testing.TB, cfg Config, lookup ParentLookup) *pipeline {
 	xids.set(1 << 32)
 	p.assembler = assembler{
 		epoch: cfg.Epoch, pieceDocuments: cfg.PieceDocuments, pieceBytes: cfg.PieceBytes, routes: routes,
-		ancestors: func(_ context.Context, oid uint32) ([]TableName, error) {
-			return map[uint32][]TableName{eastID: {{"public", "orders"}}}[oid], nil
+		routed: make(map[uint32]TableName),
+		names: func(_ context.Context, oid uint32, _ TableName) ([]TableName, error) {
+			return p.namesNow[oid], nil
 		},
 		queue: newQueue(), xids: xids, counters: &counters{}, log: log,
 		relations: make(map[uint32]*relation), docs: newDocuments(),
 	}
 	p.out = &outlet{
 		source: cfg.Source, epoch: cfg.Epoch, queue: p.queue, window: window, sink: p.sink, limit: publishChanges,
-		parents: newParents(&cfg, routes, log), counters: p.counters,
+		parents: newParents(&cfg, routes, p.counters, log), counters: p.counters,
 	}
 	return p
 }
@@ -439,31 +442,6 @@ func TestLargeTransactionsAreCutIntoPieces(t *testing.T) {
 	}
 }
 
-func TestOneLookupServesAllThatIsQueued(t *testing.T) {
-	lookup := &fakeParents{rows: map[string][]changefeed.Text{"a": make([]changefeed.Text, 3)}}
-	p := newPipeline(t, testConfig(), lookup)
-	_ = p.take(announcements()...)
-	p.commits(insert(ordersID, "z", "acme", "1", null))
-	p.commits(insert(linesID, "1", "a"))
-	p.commits(insert(linesID, "2", "b"))
-	p.publishes()
-	p.commits(insert(linesID, "3", "a"))
-	p.publishes()
-	want := []Seen{
-		{Source: "main", Epoch: 1, XIDs: []uint64{1<<32 + 1100, 1<<32 + 1200, 1<<32 + 1300}, LSN: 1300},
-		{Source: "main", Epoch: 1, XIDs: []uint64{1<<32 + 1400}, LSN: 1400},
-	}
-	if diff := cmp.Diff(want, lookup.asked); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([][]string{{"a", "b"}, {"a"}}, lookup.ids); diff != "" {
-		t.Error(diff)
-	}
-	if got := p.counters.parentsGone.Load(); got != 1 {
-		t.Errorf("%d parents gone, want 1", got)
-	}
-}
-
 func isA[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
@@ -550,64 +528,6 @@ func TestRowsThatCannotBePublishedStopThePublisher(t *testing.T) {
 				t.Errorf("confirmed up to %d", p.flush)
 			}
 		})
-	}
-}
-
-func TestUnsentColumnsComeFromTheOldRowOrALookup(t *testing.T) {
-	lookup := &fakeParents{rows: map[string][]changefeed.Text{"a": {changefeed.NewText("acme"), changefeed.NewText("2"), {}}}}
-	p := newPipeline(t, testConfig(), lookup)
-	_ = p.take(announcements()...)
-	p.commits(update(ordersID, nil, row("a", "acme", unsent, null)))
-	whole := update(ordersID, row("b", "acme", "1", null), row("b", unsent, unsent, null))
-	whole.Update.OldKind = pgoutput.OldRow
-	p.commits(whole)
-	p.commits(update(ordersID, row("c", "acme", null, null), row("d", unsent, "1", null)))
-	want := []string{
-		"1100/0 orders a acme Order closed",
-		"1200/0 orders b acme Order open",
-		"1300/0 orders c acme Order - deleted",
-		"1300/1 orders d acme Order open",
-	}
-	if diff := cmp.Diff(want, summaries(p.publishes())); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestRelationSentAgainIsCompiledAgain(t *testing.T) {
-	p := newPipeline(t, testConfig(), &fakeParents{})
-	_ = p.take(announcements()...)
-	p.commits(
-		insert(ordersID, "a", "acme", "1", null),
-		relationOf(ordersID, "orders", "tenant*", "id*", "note", "deleted_on", "state"),
-		insert(ordersID, "acme", "b", "n", null, "2"),
-	)
-	want := []string{"1100/0 orders a acme Order open", "1100/1 orders b acme Order closed"}
-	if diff := cmp.Diff(want, summaries(p.publishes())); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestPartitionsWithRoutesOfTheirOwnShareDocuments(t *testing.T) {
-	cfg := testConfig()
-	cfg.Tables[0].DataSourceName = "orders"
-	east := cfg.Tables[0]
-	east.Name.Name = "orders_east"
-	east.DocumentSubtype, east.Domain = Value{}, Value{Constant: changefeed.NewText("east")}
-	cfg.Tables = append(cfg.Tables, east)
-	p := newPipeline(t, cfg, &fakeParents{})
-	_ = p.take(announcements()...)
-	p.commits(
-		remove(ordersID, "a", "acme", null, null),
-		insert(eastID, "1", null, "acme", "a"),
-		insert(linesID, "1", "a"),
-	)
-	p.commits(
-		remove(eastID, null, null, "acme", "a"),
-		insert(ordersID, "a", "acme", "1", null),
-	)
-	want := []string{"1100/0 orders a east Order -", "1200/0 orders a acme Order open"}
-	if diff := cmp.Diff(want, summaries(p.publishes())); diff != "" {
-		t.Error(diff)
 	}
 }
 

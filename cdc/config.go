@@ -1,6 +1,7 @@
 package cdc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -58,26 +59,15 @@ const (
 
 // WithDefaults returns a copy with every zero field set to its default.
 func (c Config) WithDefaults() Config {
-	if c.Slot == "" {
-		c.Slot = "changefeed_" + c.Source
-	}
-	if c.Publication == "" {
-		c.Publication = c.Slot
-	}
-	c.Epoch = max(c.Epoch, 1)
-	setDefault(&c.StatusInterval, DefaultStatusInterval)
-	setDefault(&c.StartupTimeout, DefaultStartupTimeout)
-	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
-	setDefault(&c.PieceDocuments, DefaultPieceDocuments)
-	setDefault(&c.PieceBytes, DefaultPieceBytes)
+	c.Slot = cmp.Or(c.Slot, "changefeed_"+c.Source)
+	c.Publication = cmp.Or(c.Publication, c.Slot)
+	c.Epoch = cmp.Or(c.Epoch, 1)
+	c.StatusInterval = cmp.Or(c.StatusInterval, DefaultStatusInterval)
+	c.StartupTimeout = cmp.Or(c.StartupTimeout, DefaultStartupTimeout)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, DefaultDrainTimeout)
+	c.PieceDocuments = cmp.Or(c.PieceDocuments, DefaultPieceDocuments)
+	c.PieceBytes = cmp.Or(c.PieceBytes, DefaultPieceBytes)
 	return c
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Validate reports every fault that shows without the database.

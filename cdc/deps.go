@@ -23,17 +23,19 @@ type ParentLookup interface {
 	// as the server's output functions write it, or nil where there is no such
 	// row; a row of no columns is empty, not nil. It reads in a snapshot in which
 	// everything of at is visible, and waits for that. Texts must not depend on
-	// a role's settings: see the package documentation. An error is taken to
-	// pass: the call is repeated until it is answered.
+	// a role's settings: see the package documentation. After an error the call
+	// is repeated until it is answered; one that is the server's (*pgconn.PgError)
+	// and does not pass by itself is reported with a remedy.
 	Columns(ctx context.Context, at Seen, ids, columns []string) ([][]changefeed.Text, error)
 }
 
-// Seen names what a lookup has to see: the transactions streamed lately.
+// Seen names what a lookup has to see: the transactions that touched documents of
+// its table and were streamed since the last lookup, which saw those before.
 type Seen struct {
 	Source string
 	Epoch  uint32
-	XIDs   []uint64 // 64-bit, distinct, ascending; without those that the last lookup has seen
-	LSN    uint64   // the highest start of a commit record streamed so far
+	XIDs   []uint64 // 64-bit, distinct, ascending; at most 16,384
+	LSN    uint64   // the highest start of their commit records
 }
 
 // Deps are what a publisher works with.

@@ -57,10 +57,12 @@
 // A row of a satellite touches its parent's document, and that of its former
 // parent where an update moved it. If no row of the parent is in the same
 // transaction (the same piece, see below), the parent's row is read when the
-// transaction has been committed, in a snapshot in which that transaction and those
-// streamed before it are visible (all since the last lookup, the latest 16,384 at
-// least). A parent that is gone then yields nothing; its
-// number stays used, so positions do not depend on what a lookup answers.
+// transaction has been committed, in a snapshot in which that transaction is
+// visible and all streamed before it that touched documents of the same route:
+// each lookup names those that the one before did not, and where there is no
+// lookup for so long that they become too many for one, there is one for their
+// sake. A parent that is gone then yields nothing; its number stays used, so
+// positions do not depend on what a lookup answers.
 //
 // A transaction of more than [Config.PieceDocuments] documents, or whose routed
 // columns have more than [Config.PieceBytes] bytes of text, is published in
@@ -75,6 +77,15 @@
 // Document ids are texts as the server writes them, with the settings that decide
 // that fixed: those of changefeed.TextSettings, which whoever looks an id up by
 // text has to use too.
+//
+// # Names
+//
+// A publication follows a table through a change of its name, and the log goes on
+// naming the table as it was called when a row was written. A route applies to the
+// tables of its name in the log; where that has no route, to the table of its name
+// now, and to the partitions of one. So a table that was renamed back, or given a
+// route under its new name, is read through, and one that is renamed while it is
+// routed stops the publisher: its oid had a route, in this process, and has none.
 //
 // # Acknowledgement
 //
@@ -97,7 +108,7 @@
 //	              ▼                                                             │
 //	start ─▶ connecting ─▶ [waiting for slot] ─▶ streaming ─▶ draining ─▶ stopped
 //	              │                                  │            ▲
-//	              └────────── fault ─▶ stopped       └─ ctx ended, or fault in the log
+//	              └────────── fault ─▶ stopped       └─ ctx ended, or fault in the stream
 //
 // Interruptions pass by themselves. The session ends, its sink is closed, so that
 // nothing of it is published any more, and the next one begins from the confirmed
@@ -108,19 +119,27 @@
 //	connection lost                                  without end
 //	sink reports a failure, or cannot be opened      without end; what it had not
 //	                                                 acknowledged is published again
-//	slot in use by another process                   without end, on one connection: the
-//	                                                 hot stand-by; with NoWait a fault
-//	lookup fails                                     repeated in the session
+//	slot in use by another process                   without end, on one connection, by
+//	                                                 looking only: the hot stand-by; with
+//	                                                 NoWait a fault
+//	lookup fails                                     repeated in the session, said again
+//	                                                 every half minute; with a remedy
+//	                                                 where it will not pass by itself
 //
-// Faults need a person. Run returns them; each says what to do. A fault in the log
-// is met again by every later run: what comes before it is acknowledged and
-// confirmed first, and nothing from its transaction on is.
+// Faults need a person. Run returns them; each says what to do. A fault in the
+// stream is met again by every later run: what comes before it is acknowledged and
+// confirmed first, and nothing from its transaction on is. That cannot be done
+// after an error of the server, which ends the stream.
 //
 //	refused login, missing privilege, slot or publication     at once
-//	publication missing where the log is read                 at once
-//	message that cannot be decoded, or makes no sense         fault in the log
-//	routed column not published                               fault in the log
-//	deletion without the document id, column not sent         fault in the log
+//	error of the server that does not pass: publication
+//	missing where the log is read (until version 17)          at once
+//	message or frame that cannot be decoded, is not
+//	expected, or makes no sense                               fault in the stream
+//	publication missing where the log is read (18 and later)  fault in the stream
+//	routed column not published                               fault in the stream
+//	routed table renamed, moved or detached                   fault in the stream
+//	deletion without the document id, column not sent         fault in the stream
 //
 // Not faults, but logged and counted: TRUNCATE, which names no rows; rows of tables
 // without a route; rows without a document id.

@@ -83,6 +83,35 @@ func (e *UnsentError) Error() string {
 		e.Table, pglogrepl.LSN(e.LSN), e.Relation.SQL(), e.Column)
 }
 
+// UnroutedError says that a table whose rows were published has no route any
+// more: it was renamed, moved to another schema or detached from the partitioned
+// table that is routed, while its publication followed it.
+type UnroutedError struct {
+	Table    TableName // the route that it had
+	Relation TableName // its name where the log was being read
+	LSN      uint64
+}
+
+// Error names the remedy.
+func (e *UnroutedError) Error() string {
+	return fmt.Sprintf("route %s at %s: its rows come from a table named %s, which has no route: "+
+		"rename it back (%s), or change the route to %s, and restart; nothing from here on is acknowledged meanwhile",
+		e.Table, pglogrepl.LSN(e.LSN), e.Relation.SQL(), renameBack(e.Relation, e.Table), e.Relation.SQL())
+}
+
+// renameBack returns the SQL that gives a table an earlier name.
+func renameBack(now, before TableName) string {
+	var statements []string
+	if now.Schema != before.Schema {
+		statements = append(statements, "ALTER TABLE "+now.SQL()+" SET SCHEMA "+QuoteIdent(before.Schema))
+		now.Schema = before.Schema
+	}
+	if now.Name != before.Name {
+		statements = append(statements, "ALTER TABLE "+now.SQL()+" RENAME TO "+QuoteIdent(before.Name))
+	}
+	return strings.Join(statements, "; ")
+}
+
 // interruption is an error after which a session ends and the next one begins
 // from what the server was told, without limit.
 type interruption struct {
@@ -156,15 +185,41 @@ func explainConnect(err error) error {
 	}
 }
 
+// replaceSlot says how to begin anew where a slot cannot be read on.
+func replaceSlot(slot string) string {
+	return "run SELECT pg_drop_replication_slot('" + slot + "'), then \"changefeed init\"; " + missedChanges
+}
+
+// missedChanges says what to do about changes that no slot holds.
+const missedChanges = "what was changed until then and not published is in no topic: touch those rows again (UPDATE … SET id = id); " +
+	"for rows deleted meanwhile, empty what the pillows wrote of the table and set their consumer groups back to the first offset"
+
+// explainLookup says what to do about a lookup that does not succeed by itself,
+// or nothing where it may.
+func explainLookup(err error, r *route) string {
+	if Passes(err) {
+		return ""
+	}
+	table := r.table.Name.SQL()
+	switch sqlState(err) {
+	case codePrivilege:
+		columns := quoteList(r.table.Columns())
+		return fmt.Sprintf("run, with the role of dsn: GRANT SELECT (%s) ON %s TO …; and, if its schema is the reason, GRANT USAGE ON SCHEMA %s TO …",
+			columns, table, QuoteIdent(r.table.Name.Schema))
+	case codeUndefinedTable, codeUndefinedColumn:
+		return "give " + table + " the name and columns back that its route has, or correct the route and restart"
+	default:
+		return "\"changefeed check\" tells whether the route of " + table + " fits the table; nothing from here on is acknowledged meanwhile"
+	}
+}
+
 // explainStart says what to do about a slot that cannot be read.
 func explainStart(err error, slot string) error {
 	switch sqlState(err) {
 	case codeUndefinedObject:
-		return fmt.Errorf("start replication: %w: %w: create it with \"changefeed init\"; "+
-			"what was committed while there was no slot is not in it: run \"changefeed reconcile\" afterwards", ErrSlotMissing, err)
+		return fmt.Errorf("start replication: %w: %w: create it with \"changefeed init\"; "+missedChanges, ErrSlotMissing, err)
 	case codeNotPrerequisite:
-		return fmt.Errorf("start replication: slot %s: %w: if it is lost, replace it with \"changefeed deinit\" and \"changefeed init\", "+
-			"and run \"changefeed reconcile\" for what it no longer holds", slot, err)
+		return fmt.Errorf("start replication: slot %s: %w: if it is lost, %s", slot, err, replaceSlot(slot))
 	default:
 		return fmt.Errorf("start replication: slot %s: %w", slot, explainConnect(err))
 	}
@@ -172,10 +227,10 @@ func explainStart(err error, slot string) error {
 
 // explainStream says what to do about an error that the server met while it was
 // decoding.
-func explainStream(err error) error {
+func explainStream(err error, slot string) error {
 	if sqlState(err) == codeUndefinedObject {
-		return fmt.Errorf("read replication stream: %w: %w: it must have existed before the slot and must not be dropped; "+
-			"replace both with \"changefeed deinit\" and \"changefeed init\", and run \"changefeed reconcile\"", ErrPublicationMissing, err)
+		return fmt.Errorf("read replication stream: %w: %w: it must have existed before the slot and must not be dropped: %s",
+			ErrPublicationMissing, err, replaceSlot(slot))
 	}
 	return fmt.Errorf("read replication stream: %w", err)
 }

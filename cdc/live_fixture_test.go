@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,6 +106,27 @@ func (l *live) published() (all []changefeed.Change) {
 		}
 	}
 	return all
+}
+
+// countedDials opens connections and keeps what is written on them.
+type countedDials struct{ text logText }
+
+func (d *countedDials) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	return &countedConn{Conn: conn, text: &d.text}, err
+}
+
+// written returns how often a text was written.
+func (d *countedDials) written(text string) int { return strings.Count(d.text.String(), text) }
+
+type countedConn struct {
+	net.Conn
+	text *logText
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	_, _ = c.text.Write(p)
+	return c.Conn.Write(p)
 }
 
 // sqlParents looks parents up in their table.

@@ -285,6 +285,31 @@ func TestSecondPublisherStandsByAndTakesOver(t *testing.T) {
 	}
 }
 
+func TestStandByWritesOneErrorIntoTheServersLog(t *testing.T) {
+	l := newLive(t, things, routed("things", "id"))
+	l.init()
+	l.start()
+	deps := l.deps()
+	dials := &countedDials{}
+	deps.Dial = dials.dial
+	standby, err := cdc.New(l.cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- standby.Run(ctx) }()
+	l.until("the stand-by waits", func() bool { return strings.HasPrefix(standby.Stats().State, "waiting for slot") })
+	l.until("the stand-by has looked some times", func() bool { return dials.written("active_pid") >= 5 })
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if n := dials.written("START_REPLICATION"); n != 1 {
+		t.Errorf("the slot was asked for %d times, want once", n)
+	}
+}
+
 func TestWhatTheServerLacksIsSaidWithARemedy(t *testing.T) {
 	l := newLive(t, things, routed("things", "id"))
 	run := func() error {

@@ -98,7 +98,7 @@ func (x *examiner) examineSlot() {
 		if s.reason != "" {
 			problem += " (" + s.reason + ")"
 		}
-		drop.Text = "drop it, create it anew with `" + initCommand + "`, and rebuild what was fed from it"
+		drop.Text = "drop it, and create it anew with `" + initCommand + "`; " + missedChanges
 		x.add(Refuse, subject, problem, drop)
 	case s.walStatus == "unreserved":
 		x.add(Warn, subject, "it is behind by more than max_slot_wal_keep_size: the next checkpoint may remove the log that it needs",

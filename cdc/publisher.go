@@ -21,9 +21,11 @@ type Publisher struct {
 
 	// Of the goroutine of Run, and between the start and the end of a session's
 	// status writer of that.
-	reached bool    // the server has answered for the slot once
-	trouble string  // what the publisher waits for, as was last said
-	wait    backoff // between sessions
+	reached bool                 // the server has answered for the slot once, if only that it is in use
+	held    bool                 // the publisher has had the slot once
+	routed  map[uint32]TableName // the routes that tables have had, by their OIDs
+	trouble string               // what the publisher waits for, as was last said
+	wait    backoff              // between sessions
 }
 
 // New makes a publisher and does nothing with it yet.
@@ -39,7 +41,7 @@ func New(cfg Config, deps Deps) (*Publisher, error) {
 	case deps.Log == nil:
 		return nil, errors.New("make publisher: no Log")
 	}
-	p := &Publisher{cfg: cfg, deps: deps, log: deps.Log.With("source", cfg.Source)}
+	p := &Publisher{cfg: cfg, deps: deps, log: deps.Log.With("source", cfg.Source), routed: make(map[uint32]TableName)}
 	p.counters.setState("stopped")
 	var err error
 	if p.routes, err = newRoutes(&p.cfg, deps.Parents); err != nil {
@@ -85,7 +87,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 // session runs one session from the first connection to the end.
 func (p *Publisher) session(ctx context.Context) error {
 	s := &session{
-		cfg: &p.cfg, deps: &p.deps, routes: p.routes, counters: &p.counters, log: p.log,
+		cfg: &p.cfg, deps: &p.deps, routes: p.routes, routed: p.routed, counters: &p.counters, log: p.log,
 		standBy: p.standBy, progress: p.progress,
 	}
 	for _, publication := range p.cfg.Publications() {
@@ -100,10 +102,10 @@ func (p *Publisher) session(ctx context.Context) error {
 		}
 		return err
 	}
-	if !p.reached || p.trouble == waitsForSlot {
+	if !p.held || p.trouble == waitsForSlot {
 		p.log.Info("replication started", "slot", p.cfg.Slot)
 	}
-	p.reached = true
+	p.reached, p.held = true, true
 	if p.trouble == waitsForSlot {
 		p.trouble = ""
 	}
@@ -117,10 +119,11 @@ func (p *Publisher) session(ctx context.Context) error {
 // waitsForSlot is the trouble of a stand-by.
 const waitsForSlot = "slot"
 
-// standBy waits before a slot that is in use is tried again. pid is the process
-// that uses it, "" where it has just been left.
+// standBy waits before the next look at a slot that was in use. pid is the
+// process that uses it, "" where it has just been left.
 func (p *Publisher) standBy(ctx context.Context, pid string) error {
-	if p.cfg.NoWait && !p.reached {
+	p.reached = true
+	if p.cfg.NoWait && !p.held && pid != "" {
 		return fmt.Errorf("slot %s: %w: active for PID %s: end that publisher first, or run without --no-wait to take over when it ends",
 			p.cfg.Slot, ErrSlotInUse, pid)
 	}

@@ -18,8 +18,8 @@ var errStreamEnded = errors.New("the server ended the stream")
 
 // receive reads the stream into the assembler until ctx or work ends. It returns
 // nil where no more is to be read and what was read is still to be published:
-// ctx has ended, or the log holds what cannot be published, which is then in
-// s.unreadable.
+// ctx has ended, or the stream holds what cannot be read or published, which is
+// then in s.unreadable.
 func (s *session) receive(ctx, work context.Context) error {
 	reading, stop := context.WithCancel(work)
 	defer stop()
@@ -27,6 +27,7 @@ func (s *session) receive(ctx, work context.Context) error {
 	defer s.interruptReads(reading)()
 	for {
 		message, err := s.frontend.Receive()
+		_, refused := message.(*pgproto3.ErrorResponse)
 		if err == nil {
 			err = s.message(reading, message)
 		} else {
@@ -37,10 +38,11 @@ func (s *session) receive(ctx, work context.Context) error {
 			return nil
 		case work.Err() != nil:
 			return context.Cause(work)
-		case s.unreadable != nil:
-			return nil
+		case err != nil && (refused || interrupts(err)):
+			return err // nothing can be confirmed on this connection any more
 		case err != nil:
-			return err
+			s.unreadable = err
+			return nil
 		}
 	}
 }
@@ -66,7 +68,7 @@ func (s *session) message(ctx context.Context, message pgproto3.BackendMessage) 
 	case *pgproto3.CopyData:
 		return s.frame(ctx, m.Data)
 	case *pgproto3.ErrorResponse:
-		return streamError(pgconn.ErrorResponseToPgError(m))
+		return streamError(pgconn.ErrorResponseToPgError(m), s.cfg.Slot)
 	case *pgproto3.NoticeResponse:
 		return s.notice(m)
 	case *pgproto3.CopyDone, *pgproto3.CommandComplete:
@@ -89,16 +91,10 @@ func (s *session) frame(ctx context.Context, data []byte) error {
 	case len(data) >= logHeader && data[0] == pglogrepl.XLogDataByteID:
 		start := binary.BigEndian.Uint64(data[1:])
 		s.status.receive(start)
-		err := s.decoded.Decode(data[logHeader:])
-		if err != nil {
-			err = fmt.Errorf("%w: at %s: %w", ErrProtocol, pglogrepl.LSN(start), err)
-		} else {
-			err = s.assembler.handle(ctx, &s.decoded)
+		if err := s.decoded.Decode(data[logHeader:]); err != nil {
+			return fmt.Errorf("%w: at %s: %w", ErrProtocol, pglogrepl.LSN(start), err)
 		}
-		if ctx.Err() == nil && !interrupts(err) {
-			s.unreadable = err
-		}
-		return err
+		return s.assembler.handle(ctx, &s.decoded)
 	case len(data) == keepalive && data[0] == pglogrepl.PrimaryKeepaliveMessageByteID:
 		s.keepalive(binary.BigEndian.Uint64(data[1:]), data[keepalive-1] != 0)
 		return nil
@@ -125,7 +121,7 @@ func (s *session) keepalive(end uint64, reply bool) {
 // publication is missing at the place in the log, and leaves its rows out.
 func (s *session) notice(m *pgproto3.NoticeResponse) error {
 	if m.Code == codeNotPrerequisite {
-		return fmt.Errorf("read replication stream: %w: %s: rows would be left out", ErrPublicationMissing, m.Message)
+		return fmt.Errorf("read replication stream: %w: %s: rows would be left out: %s", ErrPublicationMissing, m.Message, replaceSlot(s.cfg.Slot))
 	}
 	s.log.Warn("server sent a notice", "severity", m.Severity, "message", m.Message, "detail", m.Detail)
 	return nil
@@ -141,8 +137,8 @@ func readError(err error) error {
 }
 
 // streamError tells errors that pass from those that stop the publisher.
-func streamError(err error) error {
-	err = explainStream(err)
+func streamError(err error, slot string) error {
+	err = explainStream(err, slot)
 	if Passes(err) {
 		return serverLost(err)
 	}

@@ -57,6 +57,16 @@ func newRoutes(cfg *Config, parents map[TableName]ParentLookup) (map[TableName]*
 	return routes, errors.Join(faults...)
 }
 
+// firstRoute returns the route of the first of some names that has one, or nil.
+func firstRoute(routes map[TableName]*route, names []TableName) *route {
+	for _, name := range names {
+		if r := routes[name]; r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
 func newRoute(cfg *Config, i int) *route {
 	t := &cfg.Tables[i]
 	r := &route{

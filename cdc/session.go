@@ -27,14 +27,15 @@ type session struct {
 	publications []string
 	counters     *counters
 	log          *slog.Logger
-	standBy      func(ctx context.Context, pid string) error // waits before the slot is tried again
+	routed       map[uint32]TableName                        // the publisher's; of the receiving goroutine
+	standBy      func(ctx context.Context, pid string) error // waits before the next look at the slot
 	progress     func()                                      // the server has been told something new
 
 	conn      net.Conn
 	frontend  *pgproto3.Frontend // of the receiving goroutine, as are those below
 	decoded   pgoutput.Message
 	xids      xidClock
-	ancestors map[uint32][]TableName // of partitions, by OID
+	names     map[uint32][]TableName // by OID: a table's name, then those of the partitioned tables above it
 	assembler assembler
 	// unreadable is why the log cannot be read on. It is final.
 	unreadable error
@@ -91,7 +92,8 @@ func (s *session) prepare() {
 		pieceDocuments: s.cfg.PieceDocuments,
 		pieceBytes:     s.cfg.PieceBytes,
 		routes:         s.routes,
-		ancestors:      s.ancestorsOf,
+		routed:         s.routed,
+		names:          s.namesOf,
 		queue:          s.queue,
 		xids:           &s.xids,
 		counters:       s.counters,
@@ -161,7 +163,7 @@ func (s *session) newOutlet(sink Sink) *outlet {
 		window:   s.window,
 		sink:     sink,
 		limit:    publishChanges,
-		parents:  newParents(s.cfg, s.routes, s.log),
+		parents:  newParents(s.cfg, s.routes, s.counters, s.log),
 		counters: s.counters,
 	}
 }

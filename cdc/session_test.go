@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"changefeed"
 	"changefeed/cdc"
 	"changefeed/cdc/cdctest"
@@ -304,6 +306,28 @@ func TestStandByTakesOverWhenTheSlotIsFree(t *testing.T) {
 		if n := s.server.Attempts(); n != 1 {
 			t.Errorf("%d connections, want one for all attempts", n)
 		}
+		if n := s.server.Refusals(); n != 1 {
+			t.Errorf("%d refusals in the server's log, want one: a stand-by only looks", n)
+		}
+	})
+}
+
+func TestStandByGoesOnThroughARestartOfTheServer(t *testing.T) {
+	script(t, nil, func(t *testing.T, s *scripted) {
+		s.server.SetHolder(4711)
+		s.run()
+		time.Sleep(2 * time.Minute) // longer than the startup timeout
+		s.wantState("waiting for slot (active for PID 4711)")
+		s.server.SetUnreachable(errors.New("connection refused"))
+		s.server.CutAll()
+		time.Sleep(10 * time.Minute)
+		s.wantState("waiting for server")
+		s.server.SetUnreachable(nil)
+		time.Sleep(10 * time.Second)
+		s.wantState("waiting for slot (active for PID 4711)")
+		s.server.SetHolder(0)
+		s.nextStream()
+		s.wantState("streaming")
 	})
 }
 
@@ -365,7 +389,7 @@ func TestWhatAPersonHasToMendEndsThePublisherAtOnce(t *testing.T) {
 	}{
 		{"wrong password", func(s *scripted) { s.server.SetRejection("28P01", "password authentication failed") }, nil, []string{"28P01", "check the user and the password"}},
 		{"not a replication role", func(s *scripted) { s.server.SetRejection("42501", "must be replication role") }, nil, []string{"ALTER ROLE … REPLICATION"}},
-		{"no slot", func(s *scripted) { s.server.DropSlot() }, cdc.ErrSlotMissing, []string{"changefeed init", "changefeed reconcile"}},
+		{"no slot", func(s *scripted) { s.server.DropSlot() }, cdc.ErrSlotMissing, []string{"changefeed init", "SET id = id"}},
 		{"no publication", func(s *scripted) { s.server.SetPublications("other") }, cdc.ErrPublicationMissing, []string{"changefeed_main", "changefeed init"}},
 	}
 	for _, tt := range tests {
@@ -415,18 +439,35 @@ func TestStreamThatCannotBeTrustedEndsThePublisher(t *testing.T) {
 }
 
 func TestWhatComesBeforeAnUnreadableMessageIsConfirmed(t *testing.T) {
-	script(t, nil, func(t *testing.T, s *scripted) {
-		s.sinks.held = true
-		stream := s.streaming()
-		stream.Send(t, 0x100, transaction(0x100, 0x140, "a")...)
-		stream.SendRaw(t, 0x150, []byte("?"))
-		time.Sleep(5 * time.Second)
-		s.sinks.last().Release()
-		s.fails(cdc.ErrProtocol, "0/150")
-		if stream.Flushed() != 0x140 || !stream.Left() {
-			t.Errorf("confirmed %X, left %v; want 140, true", stream.Flushed(), stream.Left())
-		}
-	})
+	for _, tt := range []struct {
+		name string
+		send func(*cdctest.Stream)
+		want error
+		word string
+	}{
+		{"a message that cannot be decoded", func(st *cdctest.Stream) { st.SendRaw(t, 0x150, []byte("?")) }, cdc.ErrProtocol, "0/150"},
+		{"a frame that is none", func(st *cdctest.Stream) { st.SendFrame(t, []byte("w")) }, cdc.ErrProtocol, "frame"},
+		{"an unexpected message", func(st *cdctest.Stream) { st.SendBytes(t, []byte("n\x00\x00\x00\x04")) }, cdc.ErrProtocol, "NoData"},
+		{"bytes that are no message", func(st *cdctest.Stream) { st.SendBytes(t, []byte("?\x00\x00\x00\x04")) }, cdc.ErrProtocol, ""},
+		{"a publication that is left out", func(st *cdctest.Stream) {
+			st.Notice(t, "55000", `skipped loading publication "changefeed_main"`)
+		}, cdc.ErrPublicationMissing, "pg_drop_replication_slot('changefeed_main')"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			script(t, nil, func(t *testing.T, s *scripted) {
+				s.sinks.held = true
+				stream := s.streaming()
+				stream.Send(t, 0x100, transaction(0x100, 0x140, "a")...)
+				tt.send(stream)
+				time.Sleep(5 * time.Second)
+				s.sinks.last().Release()
+				s.fails(tt.want, tt.word)
+				if stream.Flushed() != 0x140 || !stream.Left() {
+					t.Errorf("confirmed %X, left %v; want 140, true", stream.Flushed(), stream.Left())
+				}
+			})
+		})
+	}
 }
 
 func TestSinkThatCannotBeOpenedIsTriedAgain(t *testing.T) {
@@ -456,10 +497,17 @@ func TestSinkThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 }
 
 // slowParents fails until it is told to answer.
-type slowParents struct{ answers atomic.Bool }
+type slowParents struct {
+	answers atomic.Bool
+	err     atomic.Pointer[pgconn.PgError] // nil: one that passes
+}
 
 func (p *slowParents) Columns(_ context.Context, _ cdc.Seen, ids, _ []string) ([][]changefeed.Text, error) {
-	if !p.answers.Load() {
+	switch err := p.err.Load(); {
+	case p.answers.Load():
+	case err != nil:
+		return nil, err
+	default:
 		return nil, errors.New("too many connections")
 	}
 	rows := make([][]changefeed.Text, len(ids))
@@ -484,12 +532,25 @@ func TestLookupThatFailsIsRepeatedWhileStatusGoesOn(t *testing.T) {
 		stream.Send(t, 0x140, transaction(0x140, 0x180, "b")...)
 		time.Sleep(time.Minute)
 		s.wantIDs()
-		if stream.Flushed() != 0 || len(stream.Statuses()) < 59 || s.said("too many connections") != 1 {
+		if stream.Flushed() != 0 || len(stream.Statuses()) < 59 || s.said("too many connections") != 2 {
 			t.Errorf("confirmed %X, %d updates, log:\n%s", stream.Flushed(), len(stream.Statuses()), s.log)
+		}
+		s.wantState("waiting for parents of public.orders")
+		if s.said("remedy=") != 0 {
+			t.Errorf("a remedy for what passes:\n%s", s.log)
+		}
+		parents.err.Store(&pgconn.PgError{Severity: "ERROR", Code: "42501", Message: "permission denied for table orders"})
+		time.Sleep(time.Minute)
+		if s.said("permission denied") != 2 || s.said("GRANT SELECT (id) ON public.orders TO") != 2 {
+			t.Errorf("want the error twice a minute, with its remedy, log:\n%s", s.log)
 		}
 		parents.answers.Store(true)
 		stream.WaitFlushed(t, 0x180)
 		s.wantIDs("a", "b")
+		s.wantState("streaming")
+		if s.said("parents are looked up again") != 1 {
+			t.Errorf("the end is not said once:\n%s", s.log)
+		}
 	})
 }
 

@@ -6,7 +6,8 @@ import "sync/atomic"
 // over all its sessions; what is published again counts again.
 type Stats struct {
 	// State is for people: connecting, streaming, draining, stopped, waiting for
-	// server, waiting for sink, waiting for slot (active for PID n).
+	// server, waiting for sink, waiting for slot (active for PID n), waiting for
+	// parents of TABLE.
 	State string
 	// Streaming tells whether the slot is being read.
 	Streaming bool

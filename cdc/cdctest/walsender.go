@@ -42,6 +42,7 @@ type Walsender struct {
 	nextXID      uint64
 	open         map[net.Conn]bool
 	attempts     int
+	refusals     int
 	startup      map[string]string
 	unexpected   []error
 }
@@ -60,10 +61,8 @@ func NewWalsender(publications ...string) *Walsender {
 func (w *Walsender) Close() {
 	w.mu.Lock()
 	w.unreachable = errors.New("server is closed")
-	for conn := range w.open {
-		conn.Close()
-	}
 	w.mu.Unlock()
+	w.CutAll()
 	w.connections.Wait()
 }
 
@@ -95,6 +94,15 @@ func (w *Walsender) Dial(context.Context, string, string) (net.Conn, error) {
 // where it is nil.
 func (w *Walsender) SetUnreachable(err error) {
 	w.set(func() { w.unreachable = err })
+}
+
+// CutAll ends all connections without a word, as a crash does.
+func (w *Walsender) CutAll() {
+	w.set(func() {
+		for conn := range w.open {
+			conn.Close()
+		}
+	})
 }
 
 // SetRejection makes the server refuse new connections with an error, or accept
@@ -131,6 +139,14 @@ func (w *Walsender) Attempts() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.attempts
+}
+
+// Refusals returns how often the slot was asked for and refused, which a server
+// writes to its log as errors.
+func (w *Walsender) Refusals() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refusals
 }
 
 // Startup returns the parameters of the latest connection.
@@ -221,7 +237,11 @@ func (w *Walsender) command(conn net.Conn, backend *pgproto3.Backend, sql string
 	case strings.Contains(sql, "wal_sender_timeout"):
 		answer(backend, []string{"60000"})
 	case strings.Contains(sql, "active_pid"):
-		answer(backend, []string{strconv.Itoa(holder)})
+		if holder == 0 {
+			answer(backend, []string{""})
+		} else {
+			answer(backend, []string{strconv.Itoa(holder)})
+		}
 	case strings.Contains(sql, "pg_publication"):
 		var rows [][]string
 		for _, name := range publications {
@@ -231,8 +251,10 @@ func (w *Walsender) command(conn net.Conn, backend *pgproto3.Backend, sql string
 	case !strings.HasPrefix(sql, "START_REPLICATION"):
 		return fmt.Errorf("unexpected query %q", sql)
 	case slotMissing:
+		w.set(func() { w.refusals++ })
 		backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "42704", Message: "replication slot does not exist"})
 	case holder != 0:
+		w.set(func() { w.refusals++ })
 		backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "55006", Message: fmt.Sprintf("replication slot is active for PID %d", holder)})
 	default:
 		return w.stream(conn, backend, sql)

@@ -77,11 +77,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signalContext(stderr)
 	defer stop()
-	if err := parsed.Run(&app{ctx: ctx, flags: &flags, stdout: stdout, stderr: stderr}); err != nil {
-		fmt.Fprintf(stderr, "changefeed: %v\n", err)
-		return exitCode(err)
+	err = parsed.Run(&app{ctx: ctx, flags: &flags, stdout: stdout, stderr: stderr})
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "changefeed: stopped before it had begun")
+		return exitFailed
 	}
-	return 0
+	fmt.Fprintf(stderr, "changefeed: %v\n", err)
+	return exitCode(err)
 }
 
 func exitCode(err error) int {
@@ -127,7 +132,10 @@ func (a *app) connected() (*stack.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.FindBrokers(a.ctx); err != nil {
+	if err = s.RequireBroker(); err == nil {
+		err = s.FindBrokers(a.ctx)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}

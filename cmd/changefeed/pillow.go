@@ -24,8 +24,5 @@ func (c *pillowRunCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := s.FindBrokers(a.ctx); err != nil {
-		return err
-	}
 	return s.Run(a.ctx, stack.Parts{Pillows: pillows})
 }

@@ -18,9 +18,6 @@ func (c *publishCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := s.FindBrokers(a.ctx); err != nil {
-		return err
-	}
 	return s.Run(a.ctx, stack.Parts{Sources: sources, NoWait: c.NoWait})
 }
 

@@ -106,5 +106,8 @@ func (c *topicsCreateCommand) Run(a *app) error {
 	for _, t := range made {
 		fmt.Fprintf(a.stdout, "created topic %s with %d partitions, replication %d\n", t.Name, t.Partitions, t.Replication)
 	}
+	if err == nil && len(made) == 0 {
+		fmt.Fprintln(a.stdout, "nothing to create: every topic exists")
+	}
 	return err
 }

@@ -159,6 +159,6 @@ func (c *Config) Validate() error {
 		names[c.Pillows[i].Name] = true
 		faults = append(faults, c.validatePillow(i))
 	}
-	faults = append(faults, c.Log.validate())
+	faults = append(faults, c.validateReports(), c.Log.validate())
 	return errors.Join(faults...)
 }

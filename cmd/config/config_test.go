@@ -175,6 +175,21 @@ kafka: {brokers: [nowhere], tls: {cert: c}, sasl: {mechanism: GSSAPI}}
 	}
 }
 
+func TestAReportTableHasOneWriterAndPublishesNothing(t *testing.T) {
+	const text = `
+postgres: [{name: main, dsn: host=db, tables: [{table: orders, topic: orders, document_id: [id]}]}]
+pillows:
+  - {name: a, topics: [orders], processors: [{table: {name: NAME, columns: [{name: id, path: _id, type: text, primary_key: true}]}}]}
+  - {name: b, topics: [orders], processors: [{table: {name: report, columns: [{name: id, path: _id, type: text, primary_key: true}]}}]}
+`
+	for name, want := range map[string]string{"orders": "changes are published from it", "report": "pillow a keeps it", "other": ""} {
+		_, err := load(t, strings.Replace(text, "NAME", name, 1))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("report table %s: %v, want %q", name, err, want)
+		}
+	}
+}
+
 func TestVariablesExpandInValuesOnly(t *testing.T) {
 	c, err := load(t, "data_dir: /x/${EMPTY}${UNSET:-d}/$${PG_DSN}\n")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"changefeed/cdc"
 	"changefeed/pillows"
 	"changefeed/pillows/table"
 )
@@ -44,6 +45,36 @@ func (t *ReportTable) Config() table.Config {
 		out.Columns = append(out.Columns, table.Column(column))
 	}
 	return out
+}
+
+// validateReports wants each report table to have one writer, and none of them to
+// be a table that changes are published from: the pillow would write to the
+// application's table, and its own writes would come back as changes for ever.
+func (c *Config) validateReports() error {
+	type report struct{ dsn, schema, name string }
+	taken := make(map[report]string)
+	for i := range c.Postgres {
+		for _, t := range c.Postgres[i].Tables {
+			if name, err := cdc.ParseTableName(t.Table); err == nil {
+				taken[report{c.Postgres[i].DSN, name.Schema, name.Name}] = "changes are published from it as a table of source " + c.Postgres[i].Name
+			}
+		}
+	}
+	var faults []error
+	for i := range c.Pillows {
+		for j, p := range c.Pillows[i].Processors {
+			if p.Table == nil {
+				continue
+			}
+			t := p.Table.Config().WithDefaults()
+			key := report{p.Table.DSN, t.Schema, t.Name}
+			if by, ok := taken[key]; ok {
+				faults = append(faults, fmt.Errorf("pillows[%d].processors[%d].table: %s.%s: %s: give the report table another name or schema", i, j, t.Schema, t.Name, by))
+			}
+			taken[key] = fmt.Sprintf("pillow %s keeps it", c.Pillows[i].Name)
+		}
+	}
+	return errors.Join(faults...)
 }
 
 func (c *Config) validatePillow(i int) error {

@@ -42,7 +42,20 @@ func (s *Stack) brokersKnown() bool {
 // FindBrokers waits until a broker answers, for up to the startup timeout. With
 // the embedded broker it looks for the one that another process runs.
 func (s *Stack) FindBrokers(ctx context.Context) error {
+	if s.brokersKnown() {
+		return nil
+	}
 	return s.await(ctx, "broker", s.tryBrokers, func(err error) bool { return !refused(err) })
+}
+
+// RequireBroker returns an error where the embedded broker is configured and no
+// process runs it: nobody is about to start it for a command that only looks.
+func (s *Stack) RequireBroker() error {
+	if !s.Config.Embedded() || s.brokersKnown() {
+		return nil
+	}
+	_, err := broker.Find(s.Config.DataDir)
+	return err
 }
 
 // refused reports whether waiting for a broker does not help: the settings are

@@ -39,11 +39,17 @@ func (s *Stack) Check(ctx context.Context) ([]cdc.Finding, error) {
 
 // checkTopics looks for topics that are missing or kept carelessly.
 func (s *Stack) checkTopics(ctx context.Context) ([]cdc.Finding, error) {
+	var found []cdc.Finding
 	if s.Config.Embedded() {
-		return []cdc.Finding{{
+		f := cdc.Finding{
 			Severity: cdc.Info, Subject: "broker",
 			Problem: "kafka.brokers is not set: the embedded broker is used, one process without replication, in " + s.Config.DataDir,
-		}}, nil
+		}
+		if err := s.RequireBroker(); err != nil {
+			f.Problem += "; it does not run now, so that its topics were not looked at"
+			return []cdc.Finding{f}, nil
+		}
+		found = append(found, f)
 	}
 	if err := s.FindBrokers(ctx); err != nil {
 		return nil, err
@@ -61,7 +67,6 @@ func (s *Stack) checkTopics(ctx context.Context) ([]cdc.Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list brokers: %w", err)
 	}
-	var found []cdc.Finding
 	for _, name := range s.Config.TopicNames() {
 		if f, bad := examineTopic(name, topics, len(brokers)); bad {
 			found = append(found, f)

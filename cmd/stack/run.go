@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"changefeed/cmd/config"
 	"changefeed/internal/broker"
 	"changefeed/pillows"
 )
@@ -41,16 +42,26 @@ type runner struct {
 }
 
 // Run runs parts until ctx ends and all have drained, or one of them fails: the
-// others are then drained too. The brokers must have been found.
+// others are then drained too. It first looks whether they can run: at the
+// databases, whose faults a person has to mend, then at the brokers, then at the
+// topics.
 func (s *Stack) Run(ctx context.Context, parts Parts) error {
-	runners, err := s.build(parts)
-	if err != nil {
+	if len(parts.Sources)+len(parts.Pillows) == 0 {
+		return fmt.Errorf("%w: nothing to run: add a source under postgres or a pillow under pillows", config.ErrInvalid)
+	}
+	for _, i := range parts.Sources {
+		if err := s.requirePreflight(ctx, i); err != nil {
+			return err
+		}
+	}
+	if err := s.FindBrokers(ctx); err != nil {
 		return err
 	}
-	if len(runners) == 0 {
-		return errors.New("nothing to run: configure a source under postgres or a pillow under pillows")
-	}
 	if err := s.RequireTopics(ctx, s.topicsOf(parts)); err != nil {
+		return err
+	}
+	runners, err := s.build(parts)
+	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -74,12 +85,7 @@ func (s *Stack) build(parts Parts) ([]runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		runners = append(runners, runner{"publisher " + s.Config.Postgres[i].Name, func(ctx context.Context) error {
-			if err := s.requirePreflight(ctx, i); err != nil && ctx.Err() == nil {
-				return err
-			}
-			return publisher.Run(ctx) // at once where ctx has ended
-		}})
+		runners = append(runners, runner{"publisher " + s.Config.Postgres[i].Name, publisher.Run})
 	}
 	for _, i := range parts.Pillows {
 		pillow, err := s.Pillow(i, parts.Observe)
@@ -112,9 +118,6 @@ func (s *Stack) topicsOf(parts Parts) []string {
 // other is configured.
 func (s *Stack) RunAll(ctx context.Context) error {
 	if !s.Config.Embedded() {
-		if err := s.FindBrokers(ctx); err != nil {
-			return err
-		}
 		return s.Run(ctx, s.All())
 	}
 	return s.WithBroker(ctx, "", func(ctx context.Context) error { return s.Run(ctx, s.All()) })

@@ -28,6 +28,12 @@ func (s *Stack) Init(ctx context.Context) error {
 }
 
 func (s *Stack) initSource(ctx context.Context, i int) error {
+	err := s.await(ctx, "server of source "+s.Config.Postgres[i].Name, func(ctx context.Context) error {
+		return s.onSource(ctx, i, func(*pgx.Conn, cdc.Config) error { return nil })
+	}, cdc.Passes)
+	if err != nil {
+		return err
+	}
 	return s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) error {
 		steps, err := cdc.Plan(ctx, conn, cfg)
 		if err != nil {

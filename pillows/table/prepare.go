@@ -77,75 +77,88 @@ func madeMeanwhile(err error) bool {
 }
 
 func (p *Processor) prepare(ctx context.Context) error {
-	made := false
+	var made creation
 	err := p.inTransaction(ctx, func(tx pgx.Tx) (err error) {
 		made, err = p.prepareIn(ctx, tx)
 		return err
 	})
-	if made && err == nil {
+	switch {
+	case err != nil:
+		return err
+	case made.forgotten > 0:
+		p.log.WarnContext(ctx, "report table created again: the one before is gone, and documents that do not change any more will be missing; "+
+			"an UPDATE in the source that leaves a row as it is counts as a change", "documents_before", made.forgotten)
+	case made.table:
 		p.log.InfoContext(ctx, "report table created: it holds the documents whose changes are read from now on")
 	}
-	return err
+	return nil
 }
 
 func (p *Processor) inTransaction(ctx context.Context, work func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, p.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, work)
 }
 
-// prepareIn makes what is missing and checks the rest, in a transaction. made
-// tells whether it made the report table.
-func (p *Processor) prepareIn(ctx context.Context, tx pgx.Tx) (made bool, err error) {
+// creation says what was made.
+type creation struct {
+	table     bool
+	forgotten int64 // documents of an earlier table of that name
+}
+
+// prepareIn makes what is missing and checks the rest, in a transaction.
+func (p *Processor) prepareIn(ctx context.Context, tx pgx.Tx) (made creation, err error) {
 	found, err := p.inspect(ctx, tx)
 	if err != nil {
-		return false, err
+		return made, err
 	}
 	if found.complete() {
-		return false, found.faults()
+		return made, found.faults()
 	}
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", ddlLock); err != nil {
-		return false, fmt.Errorf("lock report tables: %w", err)
+		return made, fmt.Errorf("lock report tables: %w", err)
 	}
 	if found, err = p.inspect(ctx, tx); err != nil {
-		return false, err
+		return made, err
 	}
-	made = !found.report.exists
-	if err := p.create(ctx, tx, found); err != nil {
-		return false, err
+	made.table = !found.report.exists
+	if made.forgotten, err = p.create(ctx, tx, found); err != nil {
+		return made, err
 	}
 	if found, err = p.inspect(ctx, tx); err != nil {
-		return false, err
+		return made, err
 	}
 	return made, found.faults()
 }
 
-// create makes what is missing, in a transaction that holds the lock.
-func (p *Processor) create(ctx context.Context, tx pgx.Tx, found *findings) error {
+// create makes what is missing, in a transaction that holds the lock, and returns
+// how many documents of an earlier report the guard has forgotten.
+func (p *Processor) create(ctx context.Context, tx pgx.Tx, found *findings) (forgotten int64, err error) {
 	if err := preflight(found.accessFaults()); err != nil {
-		return err
+		return 0, err
 	}
 	if !found.guard.schemaExists {
 		if err := p.execute(ctx, tx, found, found.guard.createSchema()); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if !found.guard.exists {
 		if err := p.execute(ctx, tx, found, found.guard.createTable()); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if found.report.exists {
-		return nil
+		return 0, nil
 	}
 	if !found.report.schemaExists {
-		return fmt.Errorf("%w: there is no schema %s; make it: %s", ErrPreflight, quoted(found.report.schema), found.report.createSchema())
+		return 0, fmt.Errorf("%w: there is no schema %s; make it: %s", ErrPreflight, quoted(found.report.schema), found.report.createSchema())
 	}
 	if err := p.execute(ctx, tx, found, found.report.createTable()); err != nil {
-		return err
+		return 0, err
 	}
-	if _, err := tx.Exec(ctx, found.emptyGuard()); err != nil {
-		return fmt.Errorf("empty guard: %w", err)
+	tag, err := tx.Exec(ctx, found.emptyGuard())
+	if err != nil {
+		return 0, fmt.Errorf("empty guard: %w", err)
 	}
-	return nil
+	return tag.RowsAffected(), nil
 }
 
 // execute runs DDL. Where the role may not, the error tells both ways out: the

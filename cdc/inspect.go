@@ -1,0 +1,168 @@
+package cdc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// inspect reads what the session has to know before it streams, and refuses
+// where a publication is missing.
+func (s *session) inspect(ctx context.Context, conn *pgconn.PgConn) error {
+	rows, err := query(ctx, conn, nextXIDSQL)
+	if err != nil {
+		return err
+	}
+	xid, err := parseXID(rows)
+	if err != nil {
+		return err
+	}
+	s.xids.set(xid)
+	if err := s.checkPublications(ctx, conn); err != nil {
+		return err
+	}
+	if rows, err = query(ctx, conn, publishedNamesSQL(s.publications)); err != nil {
+		return err
+	}
+	if s.names, err = parseNames(rows); err != nil {
+		return err
+	}
+	for oid, names := range s.names {
+		if r := firstRoute(s.routes, names); r != nil {
+			s.routed[oid] = r.table.Name
+		}
+	}
+	return s.checkTimeout(ctx, conn)
+}
+
+const nextXIDSQL = "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())"
+
+// nextXID reads the server's next transaction id.
+func (s *session) nextXID(ctx context.Context) (uint64, error) {
+	rows, err := s.queryAside(ctx, nextXIDSQL)
+	if err != nil {
+		return 0, err
+	}
+	return parseXID(rows)
+}
+
+func parseXID(rows [][][]byte) (uint64, error) {
+	if len(rows) != 1 || len(rows[0]) != 1 {
+		return 0, errors.New("read next transaction id: no answer")
+	}
+	xid, err := strconv.ParseUint(string(rows[0][0]), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read next transaction id: %w", err)
+	}
+	return xid, nil
+}
+
+// namesSQL lists, for each of some tables, its name and then those of the
+// partitioned tables that it is a part of, the nearest first.
+func namesSQL(oids string) string {
+	return `SELECT member.oid, namespace.nspname, relation.relname
+FROM (` + oids + `) AS member(oid)
+CROSS JOIN LATERAL (
+	SELECT member.oid, 0
+	UNION ALL
+	SELECT ancestor.relid::pg_catalog.oid, ancestor.distance
+	FROM pg_catalog.pg_partition_ancestors(member.oid) WITH ORDINALITY AS ancestor(relid, distance)
+	WHERE ancestor.relid <> member.oid
+) AS line(oid, distance)
+JOIN pg_catalog.pg_class AS relation ON relation.oid = line.oid
+JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+ORDER BY member.oid, line.distance`
+}
+
+// publishedNamesSQL is namesSQL for all tables of some publications, whose names
+// need no quotes.
+func publishedNamesSQL(publications []string) string {
+	return namesSQL(`SELECT DISTINCT published.oid
+	FROM pg_catalog.pg_publication_tables AS listed
+	JOIN pg_catalog.pg_namespace AS home ON home.nspname = listed.schemaname
+	JOIN pg_catalog.pg_class AS published ON published.relnamespace = home.oid AND published.relname = listed.tablename
+	WHERE listed.pubname IN ('` + strings.Join(publications, "', '") + `')`)
+}
+
+func parseNames(rows [][][]byte) (map[uint32][]TableName, error) {
+	names := make(map[uint32][]TableName)
+	for _, row := range rows {
+		oid, err := strconv.ParseUint(string(row[0]), 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("read table names: %w", err)
+		}
+		names[uint32(oid)] = append(names[uint32(oid)], TableName{Schema: string(row[1]), Name: string(row[2])})
+	}
+	return names, nil
+}
+
+// namesOf returns what a table is called now, and then the partitioned tables
+// that it is a part of; nothing where it is gone. What is known of it serves
+// while a route fits and it has the name under which the log announced it; else
+// it may have been renamed or attached since.
+func (s *session) namesOf(ctx context.Context, oid uint32, announced TableName) ([]TableName, error) {
+	if names := s.names[oid]; len(names) > 0 && names[0] == announced && firstRoute(s.routes, names) != nil {
+		return names, nil
+	}
+	rows, err := s.queryAside(ctx, namesSQL("SELECT "+strconv.FormatUint(uint64(oid), 10)+"::pg_catalog.oid"))
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := parseNames(rows)
+	if err != nil {
+		return nil, err
+	}
+	s.names[oid] = fresh[oid]
+	return fresh[oid], nil
+}
+
+// checkPublications looks for each publication. From version 18 on the server
+// itself would only warn, and leave rows out.
+func (s *session) checkPublications(ctx context.Context, conn *pgconn.PgConn) error {
+	rows, err := query(ctx, conn, "SELECT pubname FROM pg_catalog.pg_publication")
+	if err != nil {
+		return err
+	}
+	have := make(map[string]bool)
+	for _, row := range rows {
+		have[string(row[0])] = true
+	}
+	var missing []string
+	for _, name := range s.publications {
+		if !have[name] {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("start replication: %w: %s: create it with \"changefeed init\"; if it was dropped, replace the slot too: %s",
+			ErrPublicationMissing, strings.Join(missing, ", "), replaceSlot(s.cfg.Slot))
+	}
+	return nil
+}
+
+// checkTimeout warns where the server would take the publisher for dead between
+// two of its status updates.
+func (s *session) checkTimeout(ctx context.Context, conn *pgconn.PgConn) error {
+	rows, err := query(ctx, conn, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'")
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 {
+		return nil
+	}
+	milliseconds, err := strconv.ParseInt(string(rows[0][0]), 10, 64)
+	if err != nil {
+		return fmt.Errorf("read wal_sender_timeout: %w", err)
+	}
+	timeout := time.Duration(milliseconds) * time.Millisecond
+	if timeout > 0 && s.cfg.StatusInterval > timeout/3 {
+		s.log.Warn("wal_sender_timeout is too short for the status interval: raise it to three times the interval or more",
+			"wal_sender_timeout", timeout, "status_interval", s.cfg.StatusInterval)
+	}
+	return nil
+}
