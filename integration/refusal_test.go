@@ -72,3 +72,23 @@ func TestTheSecondInterruptEndsAtOnce(t *testing.T) {
 		t.Errorf("exit %d, want 1\n%s", code, publisher.logs)
 	}
 }
+
+func TestADryRunChangesNothingAndCanBeReadByPrograms(t *testing.T) {
+	s := newOrdersSite(t)
+	script := s.must(t, "init", "--dry-run").stdout
+	if !strings.Contains(script, "CREATE PUBLICATION changefeed_shop") {
+		t.Errorf("no publication in:\n%s", script)
+	}
+	if rows := s.must(t, "init", "--dry-run", "--json").stdout; strings.Count(rows, `"source":"shop"`) != 2 || !strings.Contains(rows, `{"topic":"orders"`) {
+		t.Errorf("want two steps and a topic:\n%s", rows)
+	}
+	psql := localpgtest.Command(t, s.server, s.database, "psql", "-v", "ON_ERROR_STOP=1", "-q")
+	psql.Stdin = strings.NewReader(script)
+	if out, err := psql.CombinedOutput(); err != nil {
+		t.Fatalf("psql: %v\n%s", err, out)
+	}
+	s.must(t, "init") // finds the script's work done
+	if rows := s.must(t, "init", "--dry-run", "--json").stdout; strings.Contains(rows, `"source"`) {
+		t.Errorf("something is left after the script:\n%s", rows)
+	}
+}

@@ -3,7 +3,6 @@ package stack
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/jackc/pgx/v5"
 
@@ -48,29 +47,26 @@ func (s *Stack) initSource(ctx context.Context, i int) error {
 	})
 }
 
-// DryRun prints what Init would do and changes nothing. It does not need the
-// brokers.
-func (s *Stack) DryRun(ctx context.Context, w io.Writer) error {
+// Intent returns what Init would do, as steps on sources and as topics, which are
+// made where they do not exist. It changes nothing and needs no broker.
+func (s *Stack) Intent(ctx context.Context) (map[string]cdc.Steps, []CreatedTopic, error) {
+	plans := make(map[string]cdc.Steps)
 	for i := range s.Config.Postgres {
-		err := s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) error {
-			steps, err := cdc.Plan(ctx, conn, cfg)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(w, "-- Source %s\n%s\n", cfg.Source, steps.SQL())
+		err := s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) (err error) {
+			plans[cfg.Source], err = cdc.Plan(ctx, conn, cfg)
 			return err
 		})
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
+	const brokers = 3 // enough for the replication that is wanted
+	var topics []CreatedTopic
 	for _, name := range s.Config.TopicNames() {
-		t := s.Config.Topic(name, 3)
-		if _, err := fmt.Fprintf(w, "-- Topic %s, if it does not exist: %d partitions, replication %d or the number of brokers\n", name, t.Partitions, t.Replication); err != nil {
-			return err
-		}
+		t := s.Config.Topic(name, brokers)
+		topics = append(topics, CreatedTopic{Name: name, Partitions: t.Partitions, Replication: t.Replication})
 	}
-	return nil
+	return plans, topics, nil
 }
 
 // Preflight returns what stands against publishing source i.

@@ -11,11 +11,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// CreatedTopic is a topic that has been made.
+// CreatedTopic is a topic that has been made, or would be.
 type CreatedTopic struct {
-	Name        string
-	Partitions  int
-	Replication int
+	Name        string `json:"topic"`
+	Partitions  int    `json:"partitions"`
+	Replication int    `json:"replication"`
 }
 
 // CreateTopics makes those of the topics that do not exist, as configured, and
