@@ -110,5 +110,5 @@ func excerpt(raw []byte) string {
 
 // conversionError says which value of a document is not one of its column's type.
 func conversionError(c *column, raw []byte, reason error) error {
-	return fmt.Errorf("column %q (path %s): %s does not convert to %s: %w", c.Name, c.Path, excerpt(raw), c.kind.name, reason)
+	return fmt.Errorf("column %q (path %s): %s does not convert to %s: %w; correct the document, or the type of the column in the configuration and in the table", c.Name, c.Path, excerpt(raw), c.kind.name, reason)
 }
