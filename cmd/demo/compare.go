@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -52,9 +51,11 @@ func compare(ctx context.Context, conn *pgx.Conn) (comparison, error) {
 	return c, nil
 }
 
-func (c *comparison) String() string {
+// remarks say what was found, in lines.
+func (c *comparison) remarks() []string {
 	if c.mismatched() == 0 {
-		return count(c.rows) + " rows compared, all equal"
+		return []string{count(c.rows) + " rows compared, all equal"}
 	}
-	return fmt.Sprintf("%d rows missing, %d too many, %d different: %s", c.missing, c.extra, c.different, strings.Join(c.examples, ", "))
+	found := fmt.Sprintf("%d missing, %d too many, %d different", c.missing, c.extra, c.different)
+	return append([]string{found}, c.examples...)
 }

@@ -137,3 +137,13 @@ FROM pg_replication_slots WHERE slot_type = 'logical' LIMIT 1`).Scan(&g.slot.nam
 	}
 	return nil
 }
+
+// finish draws the state at the end, whatever the time since the last sample.
+func (g *gauge) finish(ctx context.Context, draw func(*sample)) error {
+	s, err := g.take(ctx)
+	if err != nil {
+		return err
+	}
+	draw(s)
+	return nil
+}

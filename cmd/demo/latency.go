@@ -55,8 +55,16 @@ func (h *histogram) quantile(q float64) time.Duration {
 	rank, seen := int(q*float64(h.total)), 0
 	for i, n := range h.counts {
 		if seen += int(n); n > 0 && seen > rank {
-			return middle(i)
+			return min(middle(i), h.most)
 		}
 	}
 	return h.most
+}
+
+// text writes a quantile, or a dash where nothing was measured.
+func (h *histogram) text(q float64) string {
+	if h.total == 0 {
+		return "–"
+	}
+	return duration(h.quantile(q))
 }

@@ -59,3 +59,11 @@ func TestMergedHistogramHasBoth(t *testing.T) {
 		t.Errorf("the median of nothing is %s", q)
 	}
 }
+
+func TestQuantileIsNeverAboveTheLongest(t *testing.T) {
+	var h histogram
+	h.add(217_300 * time.Microsecond) // below the middle of its bucket
+	if got := h.quantile(0.99); got > h.most {
+		t.Errorf("p99 is %s, the longest %s", got, h.most)
+	}
+}

@@ -40,6 +40,7 @@ func (d *demo) show(ctx, showing context.Context, p parts) (err error) {
 	again := time.NewTicker(interval)
 	defer again.Stop()
 	draw := screen.painter(live)
+	defer screen.separate()
 	stopped := ctx.Done()
 	for {
 		s, err := g.take(showing)
@@ -55,7 +56,10 @@ func (d *demo) show(ctx, showing context.Context, p parts) (err error) {
 			screen.println("waiting until everything that was committed has its verdict")
 			stopped = nil
 		case <-showing.Done():
-			return nil
+			if live || stopped == nil {
+				return nil
+			}
+			return g.finish(showing, draw) // asks no database, so needs no more than a ctx that has ended
 		}
 	}
 }
@@ -75,9 +79,11 @@ func (s Screen) painter(live bool) func(*sample) {
 		return func(now *sample) { s.println(now.line()) }
 	case live:
 		height := 0
-		return func(now *sample) { height = s.over(height, now.view(s.styles(), s.width())) }
+		return func(now *sample) { height = s.over(height, now.view(s.styles(), s.width()-1)) }
 	default:
-		return func(now *sample) { s.note(now.bar(s.width() - 1)) }
+		// The cursor stays below the bar, where the terminal echoes Ctrl-C.
+		height := 0
+		return func(now *sample) { height = s.over(height, []string{now.bar(s.width() - 1)}) }
 	}
 }
 
@@ -86,7 +92,7 @@ func (s Screen) painter(live bool) func(*sample) {
 func (s Screen) over(height int, lines []string) int {
 	var b strings.Builder
 	if height > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", height)
+		fmt.Fprintf(&b, "\r\x1b[%dA", height) // \r: the echo of a key may have moved the cursor
 	} else {
 		b.WriteString("\r\x1b[K")
 	}
@@ -114,29 +120,16 @@ func (s Screen) clear() {
 	}
 }
 
+// separate puts an empty line between what was drawn and what comes below.
+func (s Screen) separate() {
+	if s.Terminal {
+		s.println("")
+	}
+}
+
 func (s Screen) println(text string) {
 	if s.Terminal {
 		text = "\r\x1b[K" + text
 	}
 	fmt.Fprintln(s.Out, text)
-}
-
-// clip cuts a line to a width in columns. Codes of colours take no room.
-func clip(line string, width int) string {
-	var b strings.Builder
-	columns, escape := 0, false
-	for _, r := range line {
-		switch {
-		case r == '\x1b':
-			escape = true
-		case escape:
-			escape = r != 'm'
-		case columns >= width:
-			continue
-		default:
-			columns++
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

@@ -86,34 +86,50 @@ func (s *Summary) print(out io.Writer, asJSON bool) error {
 	return err
 }
 
+// remarkRoom leaves the lines of the summary at most 60 columns.
+const remarkRoom = 34
+
 // text is the summary for people.
 func (s *Summary) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s changes in %.1f s (%s a second), in %s transactions, the largest of %s;\n",
-		count(s.Changes), s.Seconds, count(int64(math.Round(s.ChangesPerSecond))), count(s.Transactions), count(s.Largest))
-	fmt.Fprintf(&b, "%s transactions were rolled back, %s more to a savepoint.\n\n", count(s.RolledBack), count(s.Savepoints))
-	row := func(name string, n int64, remark string) {
-		fmt.Fprintf(&b, "  %s\n", strings.TrimRight(fmt.Sprintf("%-12s %11s   %s", name, count(n), remark), " "))
+	fmt.Fprintf(&b, "%s changes in %.1f s, %s a second\n", count(s.Changes), s.Seconds, count(int64(math.Round(s.ChangesPerSecond))))
+	fmt.Fprintf(&b, "%s transactions, the largest of %s changes\n", count(s.Transactions), count(s.Largest))
+	fmt.Fprintf(&b, "%s more rolled back, %s rollbacks to a savepoint\n\n", count(s.RolledBack), count(s.Savepoints))
+	row := func(name, value string, remarks ...string) {
+		name = fmt.Sprintf("%-12s %9s", name, value)
+		if len(remarks) == 0 {
+			remarks = []string{""}
+		}
+		for _, remark := range remarks {
+			for _, line := range wrap(remark, remarkRoom) {
+				fmt.Fprintln(&b, strings.TrimRight(fmt.Sprintf("  %-22s  %s", name, line), " "))
+				name = ""
+			}
+		}
 	}
-	row("published", s.Published, "records on the topic "+topic)
-	row("applied", s.Applied, "")
-	row("superseded", s.Superseded, "a newer change of the order was at hand")
+	row("published", count(s.Published), "records on the topic "+topic)
+	row("applied", count(s.Applied))
+	row("superseded", count(s.Superseded), "by a newer change of the order")
 	if s.Filtered > 0 {
-		row("filtered", s.Filtered, "")
+		row("filtered", count(s.Filtered))
 	}
-	row("parked", s.Parked, "")
-	row("lost", s.Lost, strings.Join(s.lost, ", "))
+	row("parked", count(s.Parked))
+	row("lost", count(s.Lost), s.lost...)
 	if s.Unexpected > 0 {
-		row("unexpected", s.Unexpected, strings.Join(s.strays, ", "))
+		row("unexpected", count(s.Unexpected), s.strays...)
 	}
 	if s.Repeated > 0 {
-		row("repeated", s.Repeated, "read again, as readers must expect")
+		row("repeated", count(s.Repeated), "read again, as readers must expect")
 	}
-	row("mismatched", s.Mismatched, s.comparison.String())
-	fmt.Fprintf(&b, "\n  from commit to report table: p50 %s, p99 %s, at most %s\n",
-		duration(time.Duration(s.P50)), duration(time.Duration(s.P99)), duration(time.Duration(s.Max)))
+	row("mismatched", count(s.Mismatched), s.comparison.remarks()...)
+	b.WriteByte('\n')
+	if s.Applied+s.Superseded+s.Filtered+s.Parked > 0 {
+		row("p50", duration(time.Duration(s.P50)), "from commit to report table")
+		row("p99", duration(time.Duration(s.P99)))
+		row("longest", duration(time.Duration(s.Max)))
+	}
 	if s.PeakRSS > 0 {
-		fmt.Fprintf(&b, "  memory of this process: %.0f MiB at most\n", s.PeakRSS)
+		row("memory", fmt.Sprintf("%.0f MiB", s.PeakRSS), "of this process, at most")
 	}
 	return b.String()
 }

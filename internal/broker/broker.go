@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,10 +25,14 @@ const (
 	retentionInterval = time.Hour
 )
 
-// groupSettings are for groups whose members leave timeouts to the broker, as
-// those of the newer group protocol do. The defaults are those of a large
-// cluster: a dead member would keep its partitions for 45 s.
-var groupSettings = map[string]string{
+// settings of kfake. Timeouts are for groups whose members leave them to the
+// broker, as those of the newer group protocol do. The defaults are those of a
+// large cluster: a dead member would keep its partitions for 45 s.
+//
+// Segments are small because a start holds one of every partition in memory, and
+// not smaller because each one that is read takes a file descriptor.
+var settings = map[string]string{
+	"log.segment.bytes":                    strconv.Itoa(2 << 20),
 	"group.consumer.session.timeout.ms":    "10000",
 	"group.consumer.heartbeat.interval.ms": "3000",
 }
@@ -92,6 +97,7 @@ func (b *Broker) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("start embedded broker: %w", err)
 	}
 	defer client.Close()
+	b.expire(ctx, cluster, client)
 	n.State = running
 	if err := n.write(b.cfg.Dir); err != nil {
 		return err
@@ -102,7 +108,7 @@ func (b *Broker) Run(ctx context.Context) (err error) {
 
 	var watch sync.WaitGroup
 	watch.Go(func() { members.run(ctx, client) })
-	b.serve(ctx, cluster)
+	b.serve(ctx, cluster, client)
 	watch.Wait()
 	cluster.Close()
 	b.cfg.Log.InfoContext(ctx, "embedded broker stopped", slog.String("address", n.Address))
@@ -126,6 +132,11 @@ func (b *Broker) open(ctx context.Context) (*kfake.Cluster, notice, error) {
 	if err = n.write(b.cfg.Dir); err == nil && died {
 		err = b.restore(ctx, data)
 	}
+	if err == nil {
+		if err = keepEnds(data); err != nil {
+			err = fmt.Errorf("restore the ends of partitions: %w", err)
+		}
+	}
 	if err != nil {
 		return nil, n, errors.Join(err, listener.Close())
 	}
@@ -136,7 +147,7 @@ func (b *Broker) open(ctx context.Context) (*kfake.Cluster, notice, error) {
 		kfake.DataDir(data),
 		kfake.WithLogger(logger{b.cfg.Log}),
 		kfake.GroupMinSessionTimeout(minSessionTimeout),
-		kfake.BrokerConfigs(groupSettings),
+		kfake.BrokerConfigs(settings),
 	)
 	if err != nil {
 		return nil, n, fmt.Errorf("open data of the embedded broker in %s (move the directory away to start anew; its topics are lost then): %w", data, err)
@@ -147,26 +158,28 @@ func (b *Broker) open(ctx context.Context) (*kfake.Cluster, notice, error) {
 // restore does what kfake leaves undone after a death.
 func (b *Broker) restore(ctx context.Context, data string) error {
 	start := time.Now()
-	producers, err := restoreSequences(data)
+	producers, err := restoreData(data)
 	if err != nil {
 		return fmt.Errorf("restore the embedded broker: %w", err)
+	}
+	if producers == 0 {
+		return nil // as at the first start
 	}
 	b.cfg.Log.InfoContext(ctx, "embedded broker restored after a death of its process",
 		slog.Int("producer_partitions", producers), slog.Duration("took", time.Since(start)))
 	return nil
 }
 
-// serve deletes old records until ctx ends. kfake itself does so only for topics
-// with a retention of their own.
-func (b *Broker) serve(ctx context.Context, cluster *kfake.Cluster) {
+// serve deletes old records now and then until ctx ends.
+func (b *Broker) serve(ctx context.Context, cluster *kfake.Cluster, client *kgo.Client) {
 	again := time.NewTicker(retentionInterval)
 	defer again.Stop()
 	for {
-		cluster.ApplyRetention()
 		select {
 		case <-ctx.Done():
 			return
 		case <-again.C:
+			b.expire(ctx, cluster, client)
 		}
 	}
 }

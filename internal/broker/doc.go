@@ -54,16 +54,35 @@
 // After a death it would go by those of the stop before: it would store a batch
 // twice whose acknowledgement got lost, and refuse the next new batch of a
 // producer that lived on. So they are read back from the batches themselves
-// before it starts; see [restoreSequences].
+// before it starts; see [restoreData].
+//
+// # Memory
+//
+// kfake indexes its records when it starts, and reads a segment file as a whole
+// for that: one of every partition at a time where it has a snapshot of the
+// partition, and all of them together where it has none, as after a death. So
+// segments are of 2 MiB and one batch at most, and [restoreData] writes the
+// snapshots that are missing; it reads through a buffer of 256 KiB. A start then
+// needs up to two segments' memory for each partition, in use and not collected
+// yet, beside the index of about 100 bytes a batch, and reads all records once;
+// after a death, twice. The exception are partitions with transactional batches,
+// which changefeed does not write: after a death they are in memory as a whole.
+//
+// Each segment that a client has read keeps a file descriptor until it is
+// deleted, which makes 500 for each GiB.
 //
 // # Retention
 //
 // Records are deleted after seven days, as Kafka does by default, or as the
 // topic's retention.ms and retention.bytes say; it is looked at at the start and
 // once an hour. Offsets of a group without members are forgotten after seven
-// days. A start reads all records once, and needs memory for those of the
-// largest segments at a time (100 MiB a partition at most) after a clean stop,
-// and for all of them after a death.
+// days.
+//
+// A partition whose last record has been deleted goes on at the offset where it
+// ended. kfake forgets that one when it stops, and would begin at 0 again, where
+// groups that have committed offsets do not read. So an empty segment notes it;
+// see [keepEnds]. What kfake itself deletes, of topics with a retention of their
+// own, is noted up to an hour later; a death between the two loses the end.
 //
 // # Groups
 //
