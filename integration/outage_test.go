@@ -41,26 +41,20 @@ func newOrdersSite(t *testing.T) *site {
 
 func TestNothingIsLostWhileTheBrokerIsDown(t *testing.T) {
 	s := newOrdersSite(t)
-	broker := s.start(t, "broker")
-	broker.waitFor(t, "embedded broker started")
-	s.must(t, "init")
-	publisher, pillow := s.start(t, "publish"), s.start(t, "pillow", "run")
-	publisher.waitFor(t, "replication started")
+	p := s.startParts(t)
 	s.exec(t, "INSERT INTO orders SELECT n, n FROM generate_series(1, 5000) n")
 	s.becomesZero(t, time.Minute, ordersDifferences)
 
-	broker.kill()
+	p.broker.kill()
 	s.exec(t, "UPDATE orders SET total = total + 1; DELETE FROM orders WHERE id % 10 = 0")
-	publisher.waitFor(t, "broker cannot be reached, waiting for it")
+	p.publisher.waitFor(t, "broker cannot be reached, waiting for it")
 	if got := s.confirmed(t); got {
 		t.Error("the slot was confirmed past what no broker has acknowledged")
 	}
-	broker = s.start(t, "broker")
+	p.broker = s.start(t, "broker")
 	s.becomesZero(t, time.Minute, ordersDifferences)
-	publisher.waitFor(t, "broker is reached again")
-	pillow.stop(t)
-	publisher.stop(t)
-	broker.stop(t)
+	p.publisher.waitFor(t, "broker is reached again")
+	p.stop(t)
 }
 
 // confirmed reports whether the slot has been confirmed to the end of the log

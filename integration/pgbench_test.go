@@ -74,18 +74,12 @@ func newPgbenchSite(t *testing.T) *site {
 
 func TestReportTablesEqualPgbenchsTables(t *testing.T) {
 	s := newPgbenchSite(t)
-	broker := s.start(t, "broker")
-	broker.waitFor(t, "embedded broker started")
-	s.must(t, "init")
-	publisher, pillow := s.start(t, "publish"), s.start(t, "pillow", "run")
-	publisher.waitFor(t, "replication started")
+	p := s.startParts(t)
 	s.pgbench(t, "-i", "-I", "g", "-s", "5") // truncates, then copies 500,000 rows
 	s.pgbench(t, "-n", "-c", "8", "-j", "2", "-T", "20")
 	s.becomesZero(t, 3*time.Minute, pgbenchDifferences)
 	s.checkHistory(t)
-	pillow.stop(t)
-	publisher.stop(t)
-	broker.stop(t)
+	p.stop(t)
 }
 
 // checkHistory wants as many records as rows.
@@ -121,23 +115,16 @@ func (s *site) records(t *testing.T, topic string) int64 {
 
 func TestReportTablesEqualAfterKills(t *testing.T) {
 	s := newPgbenchSite(t)
-	broker := s.start(t, "broker")
-	broker.waitFor(t, "embedded broker started")
-	s.must(t, "init")
-	publisher, pillow := s.start(t, "publish"), s.start(t, "pillow", "run")
-	publisher.waitFor(t, "replication started")
+	p := s.startParts(t)
 	s.pgbench(t, "-i", "-I", "g", "-s", "5")
 	for range 3 {
 		load := s.startPgbench(t, "-n", "-c", "4", "-T", "4")
 		s.someTransactions(t, 500)
-		publisher.kill() // in the middle of the load, which goes on
-		pillow.kill()
-		publisher, pillow = s.start(t, "publish"), s.start(t, "pillow", "run")
-		publisher.waitFor(t, "replication started")
+		p.publisher.kill() // in the middle of the load, which goes on
+		p.pillow.kill()
+		p.startReaders(t, s)
 		load()
 	}
 	s.becomesZero(t, 3*time.Minute, pgbenchDifferences)
-	pillow.stop(t)
-	publisher.stop(t)
-	broker.stop(t)
+	p.stop(t)
 }

@@ -74,6 +74,35 @@ func (s *site) pgbench(t *testing.T, args ...string) {
 	}
 }
 
+// parts are the processes of a site.
+type parts struct{ broker, publisher, pillow *process }
+
+// startParts sets the site up and starts its parts, each in a process.
+func (s *site) startParts(t *testing.T) *parts {
+	t.Helper()
+	var p parts
+	p.broker = s.start(t, "broker")
+	p.broker.waitFor(t, "embedded broker started")
+	s.must(t, "init")
+	p.startReaders(t, s)
+	return &p
+}
+
+// startReaders starts the publisher and the pillow, anew where they were killed.
+func (p *parts) startReaders(t *testing.T, s *site) {
+	t.Helper()
+	p.publisher, p.pillow = s.start(t, "publish"), s.start(t, "pillow", "run")
+	p.publisher.waitFor(t, "replication started")
+}
+
+// stop stops the parts, and wants each to end well.
+func (p *parts) stop(t *testing.T) {
+	t.Helper()
+	p.pillow.stop(t)
+	p.publisher.stop(t)
+	p.broker.stop(t)
+}
+
 // startPgbench starts pgbench, and returns what waits for its end.
 func (s *site) startPgbench(t *testing.T, args ...string) func() {
 	t.Helper()

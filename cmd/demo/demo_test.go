@@ -95,7 +95,7 @@ func TestVerdictsThatDoNotArriveAreLostAndThoseOfNobodyUnexpected(t *testing.T) 
 				once.Do(func() {
 					forged := o
 					forged.Changes = append(forged.Changes[:0:0], o.Changes[0])
-					forged.Changes[0].XID++ // of another transaction: the right one gets no verdict
+					forged.Changes[0].XID += 1 << 40 // of a transaction that there is not: the right one gets no verdict
 					forged.Verdicts = o.Verdicts[:1]
 					next(forged)
 					o.Changes, o.Verdicts = o.Changes[1:], o.Verdicts[1:]
