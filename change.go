@@ -15,6 +15,3 @@ type Change struct {
 	// epoch included, or 0 where there was none or it is not known.
 	XID uint64
 }
-
-// Key returns the record key of the change: the bytes of its document id.
-func (c *Change) Key() []byte { return []byte(c.Meta.DocumentID) }

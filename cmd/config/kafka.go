@@ -65,12 +65,8 @@ func (c *Config) GroupPrefix() string {
 // that are listed under kafka, sorted.
 func (c *Config) TopicNames() []string {
 	var names []string
-	for _, p := range c.Postgres {
-		for _, t := range p.Tables {
-			if t.Topic != "" {
-				names = append(names, t.Topic)
-			}
-		}
+	for i := range c.Postgres {
+		names = append(names, c.Postgres[i].Topics()...)
 	}
 	for _, p := range c.Pillows {
 		names = append(names, p.Topics...)

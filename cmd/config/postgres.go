@@ -24,6 +24,17 @@ type Postgres struct {
 	Tables         []Table `yaml:"tables"`
 }
 
+// Topics returns the topics that its tables name, once a table.
+func (p *Postgres) Topics() []string {
+	var names []string
+	for i := range p.Tables {
+		if name := p.Tables[i].Topic; name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Table is a route.
 type Table struct {
 	Table           string     `yaml:"table"`

@@ -21,10 +21,11 @@ import (
 // errNoBrokers: a client is asked for before FindBrokers or UseBroker.
 var errNoBrokers = errors.New("no broker has been found yet")
 
-const (
-	clientID    = "changefeed"
-	pingTimeout = 2 * time.Second
-)
+const pingTimeout = 2 * time.Second
+
+// everyClient are the options of every client. Client metrics would make the
+// closing of one wait for a broker that is down.
+var everyClient = []kgo.Opt{kgo.ClientID("changefeed"), kgo.DisableClientMetrics()}
 
 // UseBroker makes the stack use an embedded broker that runs in this process.
 func (s *Stack) UseBroker(address string) {
@@ -73,7 +74,7 @@ func (s *Stack) tryBrokers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(slices.Concat(opts, []kgo.Opt{kgo.ClientID(clientID), kgo.DisableClientMetrics()})...)
+	client, err := kgo.NewClient(slices.Concat(opts, everyClient)...)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSettings, err)
 	}
@@ -89,14 +90,9 @@ func (s *Stack) tryBrokers(ctx context.Context) error {
 	return nil
 }
 
+// seeds returns where to look for the brokers.
 func (s *Stack) seeds() ([]kgo.Opt, error) {
 	if s.Config.Embedded() {
-		s.mu.Lock()
-		known := s.brokers
-		s.mu.Unlock()
-		if known != nil {
-			return known, nil
-		}
 		address, err := broker.Find(s.Config.DataDir)
 		if err != nil {
 			return nil, err
@@ -117,20 +113,31 @@ func (s *Stack) clientOptions() ([]kgo.Opt, error) {
 	if s.brokers == nil {
 		return nil, fmt.Errorf("make broker client: %w", errNoBrokers)
 	}
-	return append(slices.Clone(s.brokers), kgo.ClientID(clientID), kgo.DisableClientMetrics(), kgo.WithHooks(&outage{log: s.Log})), nil
+	return slices.Concat(s.brokers, everyClient, []kgo.Opt{kgo.WithHooks(&outage{log: s.Log})}), nil
 }
 
 // Admin returns a client for topics and groups. Close it after use.
 func (s *Stack) Admin() (*kadm.Client, error) {
-	client, err := s.client()
+	client, err := s.Client()
 	if err != nil {
 		return nil, err
 	}
 	return kadm.NewClient(client), nil
 }
 
-// Client returns a client with further options. Close it after use.
-func (s *Stack) Client(opts ...kgo.Opt) (*kgo.Client, error) { return s.client(opts...) }
+// Client returns a client of the brokers, with further options. Close it after
+// use.
+func (s *Stack) Client(opts ...kgo.Opt) (*kgo.Client, error) {
+	shared, err := s.clientOptions()
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(append(shared, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("make broker client: %w", err)
+	}
+	return client, nil
+}
 
 // outage says once that brokers cannot be reached, and once that they can
 // again: clients retry without end and would else be silent.

@@ -10,7 +10,6 @@ import (
 
 	"changefeed/cmd/config"
 	"changefeed/internal/broker"
-	"changefeed/pillows"
 )
 
 // Parts says what Run runs: indexes of sources and pillows.
@@ -19,8 +18,6 @@ type Parts struct {
 	Pillows []int
 	// NoWait makes a publisher fail where its slot is active elsewhere.
 	NoWait bool
-	// Observe, where set, is told of the verdicts of all pillows.
-	Observe func(pillows.Observation)
 }
 
 // All returns the parts of everything that is configured.
@@ -88,7 +85,7 @@ func (s *Stack) build(parts Parts) ([]runner, error) {
 		runners = append(runners, runner{"publisher " + s.Config.Postgres[i].Name, publisher.Run})
 	}
 	for _, i := range parts.Pillows {
-		pillow, err := s.Pillow(i, parts.Observe)
+		pillow, err := s.Pillow(i, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -101,11 +98,7 @@ func (s *Stack) build(parts Parts) ([]runner, error) {
 func (s *Stack) topicsOf(parts Parts) []string {
 	var names []string
 	for _, i := range parts.Sources {
-		for _, t := range s.Config.Postgres[i].Tables {
-			if t.Topic != "" {
-				names = append(names, t.Topic)
-			}
-		}
+		names = append(names, s.Config.Postgres[i].Topics()...)
 	}
 	for _, i := range parts.Pillows {
 		names = append(names, s.Config.Pillows[i].Topics...)

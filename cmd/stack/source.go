@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"changefeed"
 	"changefeed/cdc"
@@ -29,7 +28,7 @@ func (s *Stack) Publisher(i int, noWait bool) (*cdc.Publisher, error) {
 }
 
 func (s *Stack) openSink(acked changefeed.Acked) (cdc.Sink, error) {
-	client, err := s.client(changefeed.ProducerOptions()...)
+	client, err := s.Client(changefeed.ProducerOptions()...)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +54,20 @@ func (s *Stack) lookups(i int, cfg *cdc.Config) (map[cdc.TableName]cdc.ParentLoo
 	return lookups, nil
 }
 
-// Stores returns the document stores of all routes of all sources.
+// Stores returns the document stores of all routes of all sources, the same at
+// every call: what they have read of the catalogue serves all pillows.
 func (s *Stack) Stores() (*docstore.Registry, error) {
+	if s.stores == nil {
+		stores, err := s.openStores()
+		if err != nil {
+			return nil, err
+		}
+		s.stores = stores
+	}
+	return s.stores, nil
+}
+
+func (s *Stack) openStores() (*docstore.Registry, error) {
 	var stores docstore.Registry
 	for i := range s.Config.Postgres {
 		cfg, err := s.Config.Publisher(i)
@@ -120,17 +131,4 @@ type parentLookup struct{ store *postgres.RowStore }
 func (l parentLookup) Columns(ctx context.Context, at cdc.Seen, ids, columns []string) ([][]changefeed.Text, error) {
 	horizon := docstore.Horizon{at.Source: {Epoch: at.Epoch, XIDs: at.XIDs, LSN: at.LSN}}
 	return l.store.Columns(ctx, horizon, ids, columns)
-}
-
-// client returns a client of the brokers, with the options that all share.
-func (s *Stack) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	shared, err := s.clientOptions()
-	if err != nil {
-		return nil, err
-	}
-	client, err := kgo.NewClient(append(shared, opts...)...)
-	if err != nil {
-		return nil, fmt.Errorf("make broker client: %w", err)
-	}
-	return client, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"changefeed/cmd/config"
+	"changefeed/docstore"
 	"changefeed/docstore/postgres"
 )
 
@@ -19,6 +20,8 @@ import (
 type Stack struct {
 	Config *config.Config
 	Log    *slog.Logger
+
+	stores *docstore.Registry // once asked for
 
 	mu      sync.Mutex
 	pools   map[string]*pgxpool.Pool // by connection string
