@@ -45,6 +45,11 @@ type Deps struct {
 	// Parents has a lookup for each table that is a parent of satellites. Of
 	// another table it serves for columns that an update does not send.
 	Parents map[TableName]ParentLookup
+	// Checkpoints and Tails let a session begin where the one before has ended,
+	// whatever became of that. Without both it begins where the slot says, with
+	// Config.Epoch, and what was published beyond that is published again.
+	Checkpoints Checkpoints
+	Tails       Tails
 	// Dial opens the network connections to the server. Default: that of a
 	// [net.Dialer], with a limit to how long the server may be silent.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
