@@ -44,6 +44,7 @@ var layers = []layer{
 
 	{pkg: "changefeed/cdc", ours: []string{module}},
 	{pkg: "changefeed/cdc/internal/pgoutput", outside: []string{}},
+	{pkg: "changefeed/cdc/setup", ours: []string{module, "changefeed/cdc", "changefeed/cdc/internal/advice", "changefeed/cdc/internal/sqlstate"}},
 	{pkg: "changefeed/couchsource", ours: []string{module}},
 
 	{pkg: "changefeed/sql", outside: []string{}},
@@ -108,6 +109,10 @@ func TestLayersRefuseImportsAgainstTheArrows(t *testing.T) {
 		{"changefeed/cdc", "changefeed/docstore", false},
 		{"changefeed/cdc", "changefeed/couchsource", false},
 		{"changefeed/cdc", "changefeed/cdc/cdctest", false},
+		{"changefeed/cdc", "changefeed/cdc/setup", false},
+		{"changefeed/cdc/setup", "changefeed/cdc", true},
+		{"changefeed/cdc/setup", "changefeed/cdc/internal/sqlstate", true},
+		{"changefeed/cdc/setup", "changefeed/cdc/internal/pgoutput", false},
 		{"changefeed/cdc/internal/session", "changefeed", true},
 		{"changefeed/cdc/internal/pgoutput", "changefeed", false},
 		{"changefeed/cdc/internal/pgoutput", "github.com/jackc/pglogrepl", false},

@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"changefeed/cdc/internal/sqlstate"
 )
 
 // standbyInterval is the time between two looks at a slot that is in use.
@@ -21,7 +23,7 @@ func (s *session) claim(ctx context.Context, conn *pgconn.PgConn) error {
 		switch {
 		case err == nil:
 			return nil
-		case sqlState(err) != codeObjectInUse:
+		case sqlstate.Of(err) != sqlstate.ObjectInUse:
 			if err = explainStart(err, s.cfg.Slot); Passes(err) {
 				return serverLost(err)
 			}
@@ -62,7 +64,7 @@ func (s *session) startReplication(ctx context.Context, conn *pgconn.PgConn) err
 			`publication_names '"` + strings.Join(s.publications, `","`) + `"'`,
 		},
 	})
-	if sqlState(startErr) == "" || conn.IsClosed() {
+	if sqlstate.Of(startErr) == "" || conn.IsClosed() {
 		return startErr
 	}
 	for { // the connection can be used again once the server is ready

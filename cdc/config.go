@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"changefeed"
+	"changefeed/cdc/internal/advice"
 )
 
 // Config says what one publisher publishes, and from where.
@@ -79,7 +80,7 @@ func (c Config) Validate() error {
 	if c.DSN == "" {
 		faults = append(faults, fmt.Errorf("source %s: no connection string: set dsn", c.Source))
 	} else if _, err := pgconn.ParseConfig(c.DSN); err != nil {
-		faults = append(faults, fmt.Errorf("source %s: %w", c.Source, dsnError(err)))
+		faults = append(faults, fmt.Errorf("source %s: %w", c.Source, advice.ConnectionString(err)))
 	}
 	names := []string{c.Slot, c.Publication}
 	for _, p := range c.Publications() {
@@ -186,6 +187,20 @@ func (c *Config) Publications() []Publication {
 	}
 	return all
 }
+
+// PublicationFamily returns the names that publications of the source can have,
+// whatever its tables are: one for each set of operations. Call it on a Config
+// with defaults.
+func (c *Config) PublicationFamily() []string {
+	names := []string{c.Publication}
+	for ops := Operations(1); ops < AllOperations; ops++ {
+		names = append(names, c.Publication+"_"+ops.suffix())
+	}
+	return names
+}
+
+// Table returns the route of a table, nil where there is none.
+func (c *Config) Table(name TableName) *Table { return findTable(c.Tables, name) }
 
 // dataSourceName is the name that changes of a table carry where the route
 // gives none, and under which its document store is registered.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"changefeed"
+	"changefeed/cdc/internal/advice"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn, error) {
 	cfg, err := pgconn.ParseConfig(s.cfg.DSN)
 	if err != nil {
-		return nil, fmt.Errorf("source %s: %w", s.cfg.Source, dsnError(err))
+		return nil, fmt.Errorf("source %s: %w", s.cfg.Source, advice.ConnectionString(err))
 	}
 	maps.Copy(cfg.RuntimeParams, changefeed.TextSettings())
 	cfg.RuntimeParams["application_name"] = "changefeed " + s.cfg.Source
@@ -53,7 +54,7 @@ func connectError(err error) error {
 	if Passes(err) {
 		return serverLost(err)
 	}
-	return explainConnect(err)
+	return advice.Connect(err)
 }
 
 // query runs SQL that returns rows of texts.

@@ -2,8 +2,8 @@
 // write-ahead log through a logical replication slot and turns the rows of routed
 // tables into changes, which it gives to a sink.
 //
-// [Preflight] examines a database, [Plan] and [Apply] set it up, a [Publisher]
-// publishes. This is the specification of the publisher.
+// A [Publisher] publishes; package setup examines a database and sets it up for
+// that. This is the specification of the publisher.
 //
 // # What is authoritative
 //

@@ -6,7 +6,9 @@ import (
 	"strings"
 
 	"github.com/jackc/pglogrepl"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"changefeed/cdc/internal/advice"
+	"changefeed/cdc/internal/sqlstate"
 )
 
 // Errors of [Publisher.Run] that a caller may want to tell apart.
@@ -56,15 +58,11 @@ type IdentityError struct {
 
 // Error names the remedy.
 func (e *IdentityError) Error() string {
-	columns := make([]string, len(e.Columns))
-	for i, name := range e.Columns {
-		columns[i] = QuoteIdent(name)
-	}
 	table := e.Relation.SQL()
 	return fmt.Sprintf("route %s at %s: a deletion of %s does not carry %s, because the replica identity leaves it out: "+
 		"\"changefeed init\" sets one, or CREATE UNIQUE INDEX CONCURRENTLY … ON %s (%s) and ALTER TABLE %s REPLICA IDENTITY USING INDEX …; "+
 		"deletions before that cannot be published: leave delete out of the route's operations to pass them",
-		e.Table, pglogrepl.LSN(e.LSN), table, strings.Join(e.Columns, ", "), table, strings.Join(columns, ", "), table)
+		e.Table, pglogrepl.LSN(e.LSN), table, strings.Join(e.Columns, ", "), table, QuoteIdents(e.Columns), table)
 }
 
 // UnsentError says that an update did not send a column that the route needs,
@@ -131,68 +129,26 @@ func interrupts(err error) bool {
 func serverLost(err error) error { return &interruption{waits: "server", err: err} }
 func sinkFailed(err error) error { return &interruption{waits: "sink", err: err} }
 
-// The SQLSTATEs that mean something to a publisher.
-const (
-	codeObjectInUse     = "55006" // the slot is active
-	codeUndefinedObject = "42704" // no such slot or publication
-	codeNotPrerequisite = "55000" // the slot is lost; as a warning, a publication is missing here
-	codePrivilege       = "42501"
-	codeInvalidPassword = "28P01"
-
-	// The classes of errors that pass, by the first two letters.
-	classConnection   = "08"
-	classRollback     = "40"
-	classNoResources  = "53"
-	classIntervention = "57" // shutdown, starting up, cancelled
-	classSystem       = "58"
-)
-
-// sqlState returns the code of a server's error, or "".
-func sqlState(err error) string {
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pgErr.Code
-	}
-	return ""
-}
-
-// Passes reports whether an error of Connect, or of what follows on the
+// Passes reports whether an error of connecting, or of what follows on the
 // connection, goes away by itself: the network's, and those of a server that is
 // busy, starting or stopping.
 func Passes(err error) bool {
-	code := sqlState(err)
+	code := sqlstate.Of(err)
 	if len(code) < 2 {
 		return true
 	}
 	switch code[:2] {
-	case classConnection, classRollback, classNoResources, classIntervention, classSystem:
+	case sqlstate.ClassConnection, sqlstate.ClassRollback, sqlstate.ClassNoResources, sqlstate.ClassIntervention, sqlstate.ClassSystem:
 		return true
 	default:
 		return false
 	}
 }
 
-// explainConnect says what to do about a connection that the server refuses.
-func explainConnect(err error) error {
-	switch code := sqlState(err); {
-	case code == codeInvalidPassword:
-		return fmt.Errorf("%w: check the user and the password of dsn", err)
-	case strings.HasPrefix(code, "28"):
-		return fmt.Errorf("%w: allow the publisher's role and address in pg_hba.conf", err)
-	case code == codePrivilege:
-		return fmt.Errorf("%w: grant the publisher's role what it lacks; replication needs ALTER ROLE … REPLICATION", err)
-	default:
-		return err
-	}
-}
-
 // replaceSlot says how to begin anew where a slot cannot be read on.
 func replaceSlot(slot string) string {
-	return "run SELECT pg_drop_replication_slot('" + slot + "'), then \"changefeed init\"; " + missedChanges
+	return "run SELECT pg_drop_replication_slot('" + slot + "'), then \"changefeed init\"; " + advice.MissedChanges
 }
-
-// missedChanges says what to do about changes that no slot holds.
-const missedChanges = "what was changed until then and not published is in no topic: touch those rows again (UPDATE … SET id = id); " +
-	"for rows deleted meanwhile, empty what the pillows wrote of the table and set their consumer groups back to the first offset"
 
 // explainLookup says what to do about a lookup that does not succeed by itself,
 // or nothing where it may.
@@ -201,12 +157,12 @@ func explainLookup(err error, r *route) string {
 		return ""
 	}
 	table := r.table.Name.SQL()
-	switch sqlState(err) {
-	case codePrivilege:
-		columns := quoteList(r.table.Columns())
+	switch sqlstate.Of(err) {
+	case sqlstate.Privilege:
+		columns := QuoteIdents(r.table.Columns())
 		return fmt.Sprintf("run, with the role of dsn: GRANT SELECT (%s) ON %s TO …; and, if its schema is the reason, GRANT USAGE ON SCHEMA %s TO …",
 			columns, table, QuoteIdent(r.table.Name.Schema))
-	case codeUndefinedTable, codeUndefinedColumn:
+	case sqlstate.UndefinedTable, sqlstate.UndefinedColumn:
 		return "give " + table + " the name and columns back that its route has, or correct the route and restart"
 	default:
 		return "\"changefeed check\" tells whether the route of " + table + " fits the table; nothing from here on is acknowledged meanwhile"
@@ -215,20 +171,20 @@ func explainLookup(err error, r *route) string {
 
 // explainStart says what to do about a slot that cannot be read.
 func explainStart(err error, slot string) error {
-	switch sqlState(err) {
-	case codeUndefinedObject:
-		return fmt.Errorf("start replication: %w: %w: create it with \"changefeed init\"; "+missedChanges, ErrSlotMissing, err)
-	case codeNotPrerequisite:
+	switch sqlstate.Of(err) {
+	case sqlstate.UndefinedObject:
+		return fmt.Errorf("start replication: %w: %w: create it with \"changefeed init\"; "+advice.MissedChanges, ErrSlotMissing, err)
+	case sqlstate.NotPrerequisite:
 		return fmt.Errorf("start replication: slot %s: %w: if it is lost, %s", slot, err, replaceSlot(slot))
 	default:
-		return fmt.Errorf("start replication: slot %s: %w", slot, explainConnect(err))
+		return fmt.Errorf("start replication: slot %s: %w", slot, advice.Connect(err))
 	}
 }
 
 // explainStream says what to do about an error that the server met while it was
 // decoding.
 func explainStream(err error, slot string) error {
-	if sqlState(err) == codeUndefinedObject {
+	if sqlstate.Of(err) == sqlstate.UndefinedObject {
 		return fmt.Errorf("read replication stream: %w: %w: it must have existed before the slot and must not be dropped: %s",
 			ErrPublicationMissing, err, replaceSlot(slot))
 	}

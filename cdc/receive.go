@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"changefeed/cdc/internal/sqlstate"
 )
 
 var errStreamEnded = errors.New("the server ended the stream")
@@ -120,7 +122,7 @@ func (s *session) keepalive(end uint64, reply bool) {
 // notice takes a notice of the server. From version 18 on it only warns where a
 // publication is missing at the place in the log, and leaves its rows out.
 func (s *session) notice(m *pgproto3.NoticeResponse) error {
-	if m.Code == codeNotPrerequisite {
+	if m.Code == sqlstate.NotPrerequisite {
 		return fmt.Errorf("read replication stream: %w: %s: rows would be left out: %s", ErrPublicationMissing, m.Message, replaceSlot(s.cfg.Slot))
 	}
 	s.log.Warn("server sent a notice", "severity", m.Severity, "message", m.Message, "detail", m.Detail)

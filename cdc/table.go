@@ -36,6 +36,9 @@ type Table struct {
 // Satellite reports whether the table belongs to a parent's documents.
 func (t *Table) Satellite() bool { return t.Parent != TableName{} }
 
+// Publishes reports whether the route publishes any of these operations.
+func (t *Table) Publishes(ops Operations) bool { return t.operations()&ops != 0 }
+
 func (t *Table) operations() Operations {
 	if t.Operations == 0 {
 		return AllOperations

@@ -86,6 +86,16 @@ func QuoteIdent(name string) string {
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
 
+// QuoteIdents quotes identifiers where they need quotes, and joins them as a list
+// of columns.
+func QuoteIdents(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = QuoteIdent(name)
+	}
+	return strings.Join(quoted, ", ")
+}
+
 // reserved are the key words that SQL does not take as a column's or a table's
 // name without quotes.
 var reserved = func() map[string]bool {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"changefeed/cdc"
+	"changefeed/cdc/setup"
 )
 
 type checkCommand struct{}
@@ -22,7 +22,7 @@ func (*checkCommand) Run(a *app) error {
 	found, failures := s.Check(a.ctx)
 	refused := false
 	for _, f := range found {
-		refused = refused || f.Severity == cdc.Refuse
+		refused = refused || f.Severity == setup.Refuse
 	}
 	if a.flags.JSON {
 		err = printRows(a, nil, found, nil)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"changefeed/cdc"
+	"changefeed/cdc/setup"
 	"changefeed/cmd/config"
 	"changefeed/cmd/stack"
 )
@@ -94,7 +94,7 @@ func exitCode(err error) int {
 	case errors.Is(err, errUsage), errors.Is(err, config.ErrInvalid), errors.Is(err, stack.ErrUnknown):
 		return exitUsage
 	}
-	if _, refused := errors.AsType[*cdc.RefusalError](err); refused || errors.Is(err, errRefused) {
+	if _, refused := errors.AsType[*setup.RefusalError](err); refused || errors.Is(err, errRefused) {
 		return exitRefused
 	}
 	return exitFailed

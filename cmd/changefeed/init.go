@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"changefeed/cdc"
+	"changefeed/cdc/setup"
 	"changefeed/cmd/stack"
 )
 
@@ -36,10 +36,10 @@ func (c *initCommand) Run(a *app) error {
 // stepRow is one step on a source.
 type stepRow struct {
 	Source string `json:"source"`
-	cdc.Step
+	setup.Step
 }
 
-func printIntent(a *app, plans map[string]cdc.Steps, topics []stack.CreatedTopic) error {
+func printIntent(a *app, plans map[string]setup.Steps, topics []stack.CreatedTopic) error {
 	var rows []any
 	for _, source := range slices.Sorted(maps.Keys(plans)) {
 		for _, step := range plans[source] {
@@ -52,7 +52,7 @@ func printIntent(a *app, plans map[string]cdc.Steps, topics []stack.CreatedTopic
 	return printRows(a, nil, rows, nil)
 }
 
-func printScript(a *app, plans map[string]cdc.Steps, topics []stack.CreatedTopic) error {
+func printScript(a *app, plans map[string]setup.Steps, topics []stack.CreatedTopic) error {
 	for _, source := range slices.Sorted(maps.Keys(plans)) {
 		if _, err := fmt.Fprintf(a.stdout, "-- Source %s\n%s\n", source, plans[source].SQL()); err != nil {
 			return err

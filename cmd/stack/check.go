@@ -7,15 +7,15 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
-	"changefeed/cdc"
+	"changefeed/cdc/setup"
 	"changefeed/pillows/table"
 )
 
 // Check examines every configured part and changes nothing. What it finds about
 // each is in the findings, with what to do; what it could not examine, such as a
 // server that cannot be reached, is in the error.
-func (s *Stack) Check(ctx context.Context) ([]cdc.Finding, error) {
-	var found []cdc.Finding
+func (s *Stack) Check(ctx context.Context) ([]setup.Finding, error) {
+	var found []setup.Finding
 	var failures []error
 	for i := range s.Config.Postgres {
 		report, err := s.Preflight(ctx, i)
@@ -38,16 +38,16 @@ func (s *Stack) Check(ctx context.Context) ([]cdc.Finding, error) {
 }
 
 // checkTopics looks for topics that are missing or kept carelessly.
-func (s *Stack) checkTopics(ctx context.Context) ([]cdc.Finding, error) {
-	var found []cdc.Finding
+func (s *Stack) checkTopics(ctx context.Context) ([]setup.Finding, error) {
+	var found []setup.Finding
 	if s.Config.Embedded() {
-		f := cdc.Finding{
-			Severity: cdc.Info, Subject: "broker",
+		f := setup.Finding{
+			Severity: setup.Info, Subject: "broker",
 			Problem: "kafka.brokers is not set: the embedded broker is used, one process without replication, in " + s.Config.DataDir,
 		}
 		if err := s.RequireBroker(); err != nil {
 			f.Problem += "; it does not run now, so that its topics were not looked at"
-			return []cdc.Finding{f}, nil
+			return []setup.Finding{f}, nil
 		}
 		found = append(found, f)
 	}
@@ -75,17 +75,17 @@ func (s *Stack) checkTopics(ctx context.Context) ([]cdc.Finding, error) {
 	return found, nil
 }
 
-func examineTopic(name string, topics kadm.TopicDetails, brokers int) (cdc.Finding, bool) {
-	f := cdc.Finding{Subject: "topic " + name}
+func examineTopic(name string, topics kadm.TopicDetails, brokers int) (setup.Finding, bool) {
+	f := setup.Finding{Subject: "topic " + name}
 	switch {
 	case !topics.Has(name):
-		f.Severity, f.Problem = cdc.Refuse, "it does not exist"
-		f.Remedies = []cdc.Remedy{{Text: "create it", Command: "changefeed init"}}
+		f.Severity, f.Problem = setup.Refuse, "it does not exist"
+		f.Remedies = []setup.Remedy{{Text: "create it", Command: "changefeed init"}}
 	case brokers >= 3 && topics[name].Partitions.NumReplicas() < 3:
-		f.Severity = cdc.Warn
+		f.Severity = setup.Warn
 		f.Problem = fmt.Sprintf("%d brokers, but its partitions have %d replicas: losing a broker can lose acknowledged changes",
 			brokers, topics[name].Partitions.NumReplicas())
-		f.Remedies = []cdc.Remedy{{Text: "raise its replication to 3 with kafka-reassign-partitions, and set min.insync.replicas=2"}}
+		f.Remedies = []setup.Remedy{{Text: "raise its replication to 3 with kafka-reassign-partitions, and set min.insync.replicas=2"}}
 	default:
 		return f, false
 	}
@@ -93,13 +93,13 @@ func examineTopic(name string, topics kadm.TopicDetails, brokers int) (cdc.Findi
 }
 
 // checkPillow builds a pillow's processors and asks each whether it could work.
-func (s *Stack) checkPillow(ctx context.Context, i int) ([]cdc.Finding, error) {
+func (s *Stack) checkPillow(ctx context.Context, i int) ([]setup.Finding, error) {
 	processors, err := s.processors(i)
 	if err != nil {
 		return nil, err
 	}
 	name := s.Config.Pillows[i].Name
-	var found []cdc.Finding
+	var found []setup.Finding
 	var failures []error
 	for _, p := range processors {
 		checker, ok := p.(interface{ Check(context.Context) error })
@@ -108,7 +108,7 @@ func (s *Stack) checkPillow(ctx context.Context, i int) ([]cdc.Finding, error) {
 		}
 		switch err := checker.Check(ctx); {
 		case errors.Is(err, table.ErrPreflight):
-			found = append(found, cdc.Finding{Severity: cdc.Refuse, Subject: "pillow " + name + ": " + p.Name(), Problem: err.Error()})
+			found = append(found, setup.Finding{Severity: setup.Refuse, Subject: "pillow " + name + ": " + p.Name(), Problem: err.Error()})
 		case err != nil:
 			failures = append(failures, fmt.Errorf("pillow %s: %s: %w", name, p.Name(), err))
 		}

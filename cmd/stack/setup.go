@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"changefeed/cdc"
+	"changefeed/cdc/setup"
 )
 
 // Init makes what is missing: replica identities, publications and slots of all
@@ -34,12 +35,12 @@ func (s *Stack) initSource(ctx context.Context, i int) error {
 		return err
 	}
 	return s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) error {
-		steps, err := cdc.Plan(ctx, conn, cfg)
+		steps, err := setup.Plan(ctx, conn, cfg)
 		if err != nil {
 			return err
 		}
 		log := s.Log.With("source", cfg.Source)
-		if err := cdc.Apply(ctx, conn, steps, log); err != nil {
+		if err := setup.Apply(ctx, conn, steps, log); err != nil {
 			return err
 		}
 		log.Info("source is set up", "steps", len(steps))
@@ -49,11 +50,11 @@ func (s *Stack) initSource(ctx context.Context, i int) error {
 
 // Intent returns what Init would do, as steps on sources and as topics, which are
 // made where they do not exist. It changes nothing and needs no broker.
-func (s *Stack) Intent(ctx context.Context) (map[string]cdc.Steps, []CreatedTopic, error) {
-	plans := make(map[string]cdc.Steps)
+func (s *Stack) Intent(ctx context.Context) (map[string]setup.Steps, []CreatedTopic, error) {
+	plans := make(map[string]setup.Steps)
 	for i := range s.Config.Postgres {
 		err := s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) (err error) {
-			plans[cfg.Source], err = cdc.Plan(ctx, conn, cfg)
+			plans[cfg.Source], err = setup.Plan(ctx, conn, cfg)
 			return err
 		})
 		if err != nil {
@@ -70,9 +71,9 @@ func (s *Stack) Intent(ctx context.Context) (map[string]cdc.Steps, []CreatedTopi
 }
 
 // Preflight returns what stands against publishing source i.
-func (s *Stack) Preflight(ctx context.Context, i int) (report cdc.Report, err error) {
+func (s *Stack) Preflight(ctx context.Context, i int) (report setup.Report, err error) {
 	err = s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) error {
-		report, err = cdc.Preflight(ctx, conn, cfg)
+		report, err = setup.Preflight(ctx, conn, cfg)
 		return err
 	})
 	return report, err
@@ -82,7 +83,7 @@ func (s *Stack) Preflight(ctx context.Context, i int) (report cdc.Report, err er
 // against publishing from it. What does not is logged.
 func (s *Stack) requirePreflight(ctx context.Context, i int) error {
 	name := s.Config.Postgres[i].Name
-	var report cdc.Report
+	var report setup.Report
 	err := s.await(ctx, "server of source "+name, func(ctx context.Context) (err error) {
 		report, err = s.Preflight(ctx, i)
 		return err
@@ -91,7 +92,7 @@ func (s *Stack) requirePreflight(ctx context.Context, i int) error {
 		return err
 	}
 	for _, f := range report.Findings {
-		if f.Severity == cdc.Warn {
+		if f.Severity == setup.Warn {
 			s.Log.Warn("preflight", "source", name, "subject", f.Subject, "problem", f.Problem)
 		}
 	}
@@ -104,7 +105,7 @@ func (s *Stack) onSource(ctx context.Context, i int, work func(*pgx.Conn, cdc.Co
 	if err != nil {
 		return err
 	}
-	conn, err := cdc.Connect(ctx, cfg.DSN)
+	conn, err := setup.Connect(ctx, cfg.DSN)
 	if err != nil {
 		return fmt.Errorf("source %s: %w", cfg.Source, err)
 	}

@@ -1,18 +1,20 @@
-package cdc
+package setup
 
 import (
 	"slices"
 	"time"
+
+	"changefeed/cdc"
 )
 
 // catalog is what the server's system catalogues say about one configuration,
 // as of one snapshot.
 type catalog struct {
 	server       serverFacts
-	tables       map[TableName]*catalogTable // every routed table, also one that is not there
-	publications []catalogPublication        // ours, by name
-	slot         *catalogSlot                // nil: there is none of that name
-	others       []TableName                 // tables that could be routed, read where a routed one is missing
+	tables       map[cdc.TableName]*catalogTable // every routed table, also one that is not there
+	publications []catalogPublication            // ours, by name
+	slot         *catalogSlot                    // nil: there is none of that name
+	others       []cdc.TableName                 // tables that could be routed, read where a routed one is missing
 }
 
 // serverFacts are about the server as a whole and the role that we are on it.
@@ -36,7 +38,7 @@ func (s *serverFacts) columnLists() bool { return s.version >= 150000 }
 
 // catalogTable is a relation whose name a route holds.
 type catalogTable struct {
-	name        TableName
+	name        cdc.TableName
 	schema      bool     // the schema is there
 	usage       bool     // the role may use the schema
 	oid         uint32   // 0: the relation is not there
@@ -96,7 +98,7 @@ type catalogPublication struct {
 	name       string
 	allTables  bool
 	schemas    bool // it lists whole schemas
-	operations Operations
+	operations cdc.Operations
 	truncate   bool
 	viaRoot    bool
 	entries    []catalogEntry
@@ -104,13 +106,13 @@ type catalogPublication struct {
 
 // catalogEntry is a table in a publication.
 type catalogEntry struct {
-	table   TableName
+	table   cdc.TableName
 	columns []string // nil: all
 	filter  bool
 }
 
 // entry returns the publication's entry of a table, nil where there is none.
-func (p *catalogPublication) entry(t TableName) *catalogEntry {
+func (p *catalogPublication) entry(t cdc.TableName) *catalogEntry {
 	for i := range p.entries {
 		if p.entries[i].table == t {
 			return &p.entries[i]
@@ -131,7 +133,7 @@ type catalogSlot struct {
 }
 
 // table returns the catalogue's entry of a routed table.
-func (c *catalog) table(t *Table) *catalogTable { return c.tables[t.Name] }
+func (c *catalog) table(t *cdc.Table) *catalogTable { return c.tables[t.Name] }
 
 // publication returns one of our publications, nil where there is none.
 func (c *catalog) publication(name string) *catalogPublication {

@@ -1,9 +1,11 @@
-package cdc
+package setup
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"changefeed/cdc"
 )
 
 // The remedies for what is wrong with a replica identity. Everything that they
@@ -20,11 +22,11 @@ func (d *identityDecider) refuseNoKey() []Remedy {
 	var remedies []Remedy
 	deferrable := slices.ContainsFunc(d.table.indexes, func(ix catalogIndex) bool { return ix.primary })
 	if id := d.route.DocumentID; !d.route.Satellite() && !deferrable {
-		index := QuoteIdent(shortName("", d.route.Name.Name, "_pkey"))
+		index := cdc.QuoteIdent(shortName("", d.route.Name.Name, "_pkey"))
 		remedies = append(remedies, Remedy{
 			Text: "make the document id the primary key, if no two rows share one",
 			SQL: []string{
-				fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", index, d.route.Name.SQL(), quoteList(id)),
+				fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", index, d.route.Name.SQL(), cdc.QuoteIdents(id)),
 				fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY USING INDEX %s", d.route.Name.SQL(), index),
 			},
 		})
@@ -35,7 +37,7 @@ func (d *identityDecider) refuseNoKey() []Remedy {
 // refuseTaken are the ways out where the identity belongs to somebody else.
 func (d *identityDecider) refuseTaken(columns []string) []Remedy {
 	leaveOut := []Remedy{d.leaveOut()}
-	if d.route.deletes() && subset(d.route.DocumentID, d.present()) {
+	if deletes(d.route) && subset(d.route.DocumentID, d.present()) {
 		leaveOut = nil // only the domain of deletions is at stake
 	}
 	if d.table.subscribed {
@@ -50,8 +52,8 @@ func (d *identityDecider) refuseTaken(columns []string) []Remedy {
 			return leaveOut // how to change that publication is for its owner to say
 		default:
 			sql = append(sql, inTransaction(
-				fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s", QuoteIdent(l.publication), d.route.Name.SQL()),
-				fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE ONLY %s (%s)", QuoteIdent(l.publication), d.route.Name.SQL(), quoteList(union(l.columns, columns))),
+				fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s", cdc.QuoteIdent(l.publication), d.route.Name.SQL()),
+				fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE ONLY %s (%s)", cdc.QuoteIdent(l.publication), d.route.Name.SQL(), cdc.QuoteIdents(union(l.columns, columns))),
 			)...)
 		}
 		text = "agree with the subscribers of publication " + l.publication + " that old rows come with " + sentence(columns) + ", and change it"
@@ -84,11 +86,11 @@ func (d *identityDecider) toFull() []Remedy {
 
 // leaveOut proposes to publish less.
 func (d *identityDecider) leaveOut() Remedy {
-	isParent := slices.ContainsFunc(d.cfg.Tables, func(t Table) bool { return t.Parent == d.route.Name })
+	isParent := slices.ContainsFunc(d.cfg.Tables, func(t cdc.Table) bool { return t.Parent == d.route.Name })
 	switch {
 	case isParent:
 		return Remedy{Text: "take the table and its satellites out of tables"}
-	case d.route.deletes() && d.route.operations()&Update != 0 && len(d.present()) > 0:
+	case deletes(d.route) && d.route.Publishes(cdc.Update) && len(d.present()) > 0:
 		return Remedy{Text: "publish no deletions: set operations: [insert, update] on the table"}
 	default:
 		return Remedy{Text: "publish insertions alone: set operations: [insert] on the table"}
@@ -99,7 +101,7 @@ func (d *identityDecider) leaveOut() Remedy {
 func (d *identityDecider) bySQL(columns []string) []string {
 	var sql []string
 	publications := clonePublications(d.catalog.publications)
-	if widen := d.catalog.widen(publications, map[TableName][]string{d.route.Name: columns}); len(widen) > 0 {
+	if widen := d.catalog.widen(publications, map[cdc.TableName][]string{d.route.Name: columns}); len(widen) > 0 {
 		sql = inTransaction(widen...)
 	}
 	for _, step := range identitySteps(d.table, columns) {
@@ -113,8 +115,8 @@ func (d *identityDecider) bySQL(columns []string) []string {
 func notNull(t *catalogTable, columns []string) Remedy {
 	var checks, alters []string
 	for _, name := range columns {
-		checks = append(checks, QuoteIdent(name)+" IS NOT NULL")
-		alters = append(alters, "ALTER COLUMN "+QuoteIdent(name)+" SET NOT NULL")
+		checks = append(checks, cdc.QuoteIdent(name)+" IS NOT NULL")
+		alters = append(alters, "ALTER COLUMN "+cdc.QuoteIdent(name)+" SET NOT NULL")
 	}
 	alter := "ALTER TABLE " + t.name.SQL() + " "
 	const constraint = "changefeed_not_null"

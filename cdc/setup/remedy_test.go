@@ -1,4 +1,4 @@
-package cdc_test
+package setup_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"changefeed/cdc"
+	"changefeed/cdc/setup"
 	"changefeed/internal/localpg/localpgtest"
 )
 
@@ -165,7 +166,7 @@ func TestEachRemedySolvesItsRefusal(t *testing.T) {
 	dsn := localpgtest.Database(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			start := func(t *testing.T) (*setupDB, *cdc.Finding) {
+			start := func(t *testing.T) (*setupDB, *setup.Finding) {
 				t.Helper()
 				before, after, _ := strings.Cut(tt.sql, "-- then\n")
 				db := setupOn(t, dsn, empty, slices.Clone(tt.routes)...)

@@ -1,4 +1,4 @@
-package cdc
+package setup
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"changefeed/cdc"
 )
 
 // Step is one change that setup makes.
@@ -83,7 +85,7 @@ func comment(text string) string {
 // decide or repair first is a *RefusalError. The connection is as in Preflight;
 // the role that runs Apply owns the tables, may CREATE in the database, and may
 // replicate.
-func Plan(ctx context.Context, conn *pgx.Conn, cfg Config) (Steps, error) {
+func Plan(ctx context.Context, conn *pgx.Conn, cfg cdc.Config) (Steps, error) {
 	cfg = cfg.WithDefaults()
 	c, err := readCatalog(ctx, conn, &cfg)
 	if err != nil {
@@ -97,9 +99,9 @@ func Plan(ctx context.Context, conn *pgx.Conn, cfg Config) (Steps, error) {
 }
 
 // plan needs a catalogue in which nothing is refused but what setup solves.
-func plan(c *catalog, cfg *Config) Steps {
+func plan(c *catalog, cfg *cdc.Config) Steps {
 	identities := decideIdentities(c, cfg)
-	builds := make(map[TableName][]string)
+	builds := make(map[cdc.TableName][]string)
 	for name, d := range identities {
 		if d.build != nil {
 			builds[name] = d.build
@@ -138,14 +140,14 @@ func plan(c *catalog, cfg *Config) Steps {
 // widen adds columns to the lists of publications that have the tables already,
 // where the lists do not hold them, and returns the statements that do so on the
 // server.
-func (c *catalog) widen(publications []catalogPublication, more map[TableName][]string) []string {
+func (c *catalog) widen(publications []catalogPublication, more map[cdc.TableName][]string) []string {
 	var sql []string
 	for i := range publications {
 		p := &publications[i]
 		widened := false
 		for _, name := range slices.SortedFunc(maps.Keys(more), compareTables) {
 			e := p.entry(name)
-			if e == nil || e.columns == nil || subset(more[name], e.columns) || p.operations&(Update|Delete) == 0 {
+			if e == nil || e.columns == nil || subset(more[name], e.columns) || p.operations&(cdc.Update|cdc.Delete) == 0 {
 				continue
 			}
 			e.columns = union(e.columns, more[name])
@@ -158,7 +160,7 @@ func (c *catalog) widen(publications []catalogPublication, more map[TableName][]
 	return sql
 }
 
-func compareTables(a, b TableName) int {
+func compareTables(a, b cdc.TableName) int {
 	if a.Schema != b.Schema {
 		return strings.Compare(a.Schema, b.Schema)
 	}

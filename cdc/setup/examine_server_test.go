@@ -1,4 +1,4 @@
-package cdc_test
+package setup_test
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"changefeed/cdc"
+	"changefeed/cdc/setup"
 	"changefeed/internal/localpg"
 	"changefeed/internal/localpg/localpgtest"
 )
@@ -42,7 +42,7 @@ func TestServerSettingsAreRefusedUntilSet(t *testing.T) {
 					f := db.want("refuse: server: " + want)
 					db.follow(f, f.Remedies[0])
 				}
-				if _, err := cdc.Plan(t.Context(), db.conn, db.cfg); !strings.Contains(fmt.Sprint(err), tt.want[0]) {
+				if _, err := setup.Plan(t.Context(), db.conn, db.cfg); !strings.Contains(fmt.Sprint(err), tt.want[0]) {
 					t.Errorf("the plan is not refused: %v", err)
 				}
 			})
@@ -74,7 +74,7 @@ func TestStandbyIsRefused(t *testing.T) {
 	t.Run("standby", func(t *testing.T) {
 		db := setupOn(t, dsn, "SELECT 1", ordersRoute())
 		db.want("refuse: server: it is a standby")
-		if _, err := cdc.Plan(t.Context(), db.conn, db.cfg); !strings.Contains(fmt.Sprint(err), "set dsn to the primary") {
+		if _, err := setup.Plan(t.Context(), db.conn, db.cfg); !strings.Contains(fmt.Sprint(err), "set dsn to the primary") {
 			t.Errorf("the plan is not refused: %v", err)
 		}
 	})
@@ -92,7 +92,7 @@ func TestSlotWhoseLogIsGoneIsRefused(t *testing.T) {
 		db.exec("UPDATE orders SET kind = kind", "SELECT pg_switch_wal()", "CHECKPOINT")
 	}
 	f = db.want("refuse: slot "+db.cfg.Slot, "changes since 0/", "can no longer be read")
-	if _, err := cdc.Plan(t.Context(), db.conn, db.cfg); !strings.Contains(fmt.Sprint(err), "can no longer be read") {
+	if _, err := setup.Plan(t.Context(), db.conn, db.cfg); !strings.Contains(fmt.Sprint(err), "can no longer be read") {
 		t.Errorf("the plan is not refused: %v", err)
 	}
 	db.follow(f, f.Remedies[0])

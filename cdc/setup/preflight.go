@@ -1,4 +1,4 @@
-package cdc
+package setup
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"changefeed/cdc"
 )
 
 // Severity says what a finding means for publishing.
@@ -127,7 +129,7 @@ func (e *RefusalError) Error() string {
 // changes nothing. The error is about reading alone: what is wrong is in the
 // Report. The connection is an ordinary one, not in a transaction, to the
 // source's database as the publisher's role.
-func Preflight(ctx context.Context, conn *pgx.Conn, cfg Config) (Report, error) {
+func Preflight(ctx context.Context, conn *pgx.Conn, cfg cdc.Config) (Report, error) {
 	cfg = cfg.WithDefaults()
 	c, err := readCatalog(ctx, conn, &cfg)
 	if err != nil {
@@ -137,7 +139,7 @@ func Preflight(ctx context.Context, conn *pgx.Conn, cfg Config) (Report, error) 
 }
 
 // examine judges a catalogue.
-func examine(c *catalog, cfg *Config) Report {
+func examine(c *catalog, cfg *cdc.Config) Report {
 	x := &examiner{catalog: c, cfg: cfg, identities: decideIdentities(c, cfg)}
 	x.examineServer()
 	for i := range cfg.Tables {
@@ -151,8 +153,8 @@ func examine(c *catalog, cfg *Config) Report {
 // examiner collects findings.
 type examiner struct {
 	catalog    *catalog
-	cfg        *Config
-	identities map[TableName]identityDecision // of the tables whose routes fit them
+	cfg        *cdc.Config
+	identities map[cdc.TableName]identityDecision // of the tables whose routes fit them
 	findings   []Finding
 }
 

@@ -1,8 +1,10 @@
-package cdc
+package setup
 
 import (
 	"fmt"
 	"slices"
+
+	"changefeed/cdc"
 )
 
 // identityDecision says what becomes of the replica identity of one table.
@@ -26,13 +28,13 @@ type identityDecision struct {
 
 // identified reports whether the server needs a replica identity to publish the
 // table's operations.
-func (t *Table) identified() bool { return t.operations()&(Update|Delete) != 0 }
+func identified(t *cdc.Table) bool { return t.Publishes(cdc.Update | cdc.Delete) }
 
-func (t *Table) deletes() bool { return t.operations()&Delete != 0 }
+func deletes(t *cdc.Table) bool { return t.Publishes(cdc.Delete) }
 
 // decideIdentities decides for every routed table whose columns are there.
-func decideIdentities(c *catalog, cfg *Config) map[TableName]identityDecision {
-	decisions := make(map[TableName]identityDecision)
+func decideIdentities(c *catalog, cfg *cdc.Config) map[cdc.TableName]identityDecision {
+	decisions := make(map[cdc.TableName]identityDecision)
 	for i := range cfg.Tables {
 		route := &cfg.Tables[i]
 		t := c.table(route)
@@ -45,7 +47,7 @@ func decideIdentities(c *catalog, cfg *Config) map[TableName]identityDecision {
 }
 
 // fits reports whether a route can read its table.
-func fits(route *Table, t *catalogTable) bool {
+func fits(route *cdc.Table, t *catalogTable) bool {
 	if !t.exists() || t.persistence != 'p' {
 		return false
 	}
@@ -60,14 +62,14 @@ func fits(route *Table, t *catalogTable) bool {
 // identityDecider decides for one table.
 type identityDecider struct {
 	catalog *catalog
-	cfg     *Config
-	route   *Table
+	cfg     *cdc.Config
+	route   *cdc.Table
 	table   *catalogTable
 }
 
 func (d *identityDecider) decide() identityDecision {
 	r, t := d.route, d.table
-	if !r.identified() {
+	if !identified(r) {
 		return identityDecision{}
 	}
 	if t.identityFull() {
@@ -76,7 +78,7 @@ func (d *identityDecider) decide() identityDecision {
 	present := d.present()
 	keep := identityDecision{columns: present}
 	var wanted []string
-	if r.deletes() {
+	if deletes(r) {
 		if nullable := d.nullable(r.DocumentID); len(nullable) > 0 {
 			return d.with(keep, Refuse, fmt.Sprintf("document_id holds %s, which can be null: a deletion could not name its document", sentence(nullable)),
 				d.refuseNull(nullable)...)
@@ -85,7 +87,7 @@ func (d *identityDecider) decide() identityDecision {
 	}
 	sufficient := len(present) > 0 && subset(wanted, present)
 	full := wanted
-	if domain := r.Domain.Column; r.deletes() && domain != "" {
+	if domain := r.Domain.Column; deletes(r) && domain != "" {
 		if sufficient && subset([]string{domain}, present) {
 			return keep
 		}
@@ -141,7 +143,7 @@ func (d *identityDecider) decideFull() identityDecision {
 
 // noteMoves notes what a route without deletions does not see.
 func (d *identityDecider) noteMoves(keep identityDecision) identityDecision {
-	if d.route.deletes() || subset(d.route.DocumentID, keep.columns) {
+	if deletes(d.route) || subset(d.route.DocumentID, keep.columns) {
 		return keep
 	}
 	problem := "an update that changes the document id is a change of the new document alone"
@@ -219,14 +221,14 @@ func (d *identityDecider) describe() string {
 	}
 }
 
-func domainOf(r *Table) []string {
-	if r.Domain.Column == "" || !r.deletes() {
+func domainOf(r *cdc.Table) []string {
+	if r.Domain.Column == "" || !deletes(r) {
 		return nil
 	}
 	return []string{r.Domain.Column}
 }
 
-func subjectOf(r *Table) string { return "table " + r.Name.SQL() }
+func subjectOf(r *cdc.Table) string { return "table " + r.Name.SQL() }
 
 func without(names, taken []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(taken, name) })

@@ -1,27 +1,19 @@
-package cdc
+package setup
 
 import (
 	"fmt"
 	"slices"
 	"strings"
-)
 
-// publicationFamily are the names that publications of this source can have:
-// one for each set of operations.
-func (c *Config) publicationFamily() []string {
-	names := []string{c.Publication}
-	for ops := Operations(1); ops < AllOperations; ops++ {
-		names = append(names, c.Publication+"_"+ops.suffix())
-	}
-	return names
-}
+	"changefeed/cdc"
+)
 
 // wantedPublications are the publications that the configuration asks for.
 //
 // A column list holds what the route reads and what the replica identity
 // consists of: with less the server would refuse the application's updates. A
 // table whose identity is the whole row has none, nor has any before version 15.
-func wantedPublications(c *catalog, cfg *Config, identities map[TableName]identityDecision) []catalogPublication {
+func wantedPublications(c *catalog, cfg *cdc.Config, identities map[cdc.TableName]identityDecision) []catalogPublication {
 	var all []catalogPublication
 	for _, p := range cfg.Publications() {
 		wanted := catalogPublication{name: p.Name, operations: p.Operations, truncate: true}
@@ -43,7 +35,7 @@ func wantedPublications(c *catalog, cfg *Config, identities map[TableName]identi
 
 // publicationStep leads from the present publications to those that are wanted,
 // in one transaction, so that no reader sees a table in two of them.
-func publicationStep(c *catalog, cfg *Config, present []catalogPublication, identities map[TableName]identityDecision) (Step, bool) {
+func publicationStep(c *catalog, cfg *cdc.Config, present []catalogPublication, identities map[cdc.TableName]identityDecision) (Step, bool) {
 	step := Step{Why: "publish the tables, each with the columns that are read; a listed column cannot be dropped or change its type while it is listed"}
 	var warnings []string
 	find := func(name string) *catalogPublication {
@@ -60,7 +52,7 @@ func publicationStep(c *catalog, cfg *Config, present []catalogPublication, iden
 			continue
 		}
 		if moved := movedTables(p, cfg); len(moved) > 0 {
-			step.SQL = append(step.SQL, fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s", QuoteIdent(p.name), tableNames(moved)))
+			step.SQL = append(step.SQL, fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s", cdc.QuoteIdent(p.name), tableNames(moved)))
 		}
 	}
 	for i := range wanted {
@@ -78,7 +70,7 @@ func publicationStep(c *catalog, cfg *Config, present []catalogPublication, iden
 // alterPublication returns the statements that make p, nil where there is none,
 // what is wanted.
 func (c *catalog) alterPublication(p, wanted *catalogPublication) []string {
-	name := QuoteIdent(wanted.name)
+	name := cdc.QuoteIdent(wanted.name)
 	if p == nil {
 		return []string{fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s WITH (publish = '%s')", name, c.tableList(wanted.entries), publishOption(wanted))}
 	}
@@ -122,10 +114,10 @@ func sameColumns(a, b []string) bool {
 }
 
 // movedTables are the routed tables in a publication in which none belongs.
-func movedTables(p *catalogPublication, cfg *Config) []TableName {
-	var moved []TableName
+func movedTables(p *catalogPublication, cfg *cdc.Config) []cdc.TableName {
+	var moved []cdc.TableName
 	for _, e := range p.entries {
-		if findTable(cfg.Tables, e.table) != nil {
+		if cfg.Table(e.table) != nil {
 			moved = append(moved, e.table)
 		}
 	}
@@ -134,7 +126,7 @@ func movedTables(p *catalogPublication, cfg *Config) []TableName {
 
 // backlogWarnings say what a changed publication means for what was committed
 // before, which the server decodes with the publication as it was then.
-func backlogWarnings(p, wanted *catalogPublication, cfg *Config) []string {
+func backlogWarnings(p, wanted *catalogPublication, cfg *cdc.Config) []string {
 	if p == nil {
 		return []string{fmt.Sprintf("publication %s is younger than slot %s: let a publisher with the former configuration catch up before one with this starts; "+
 			"if the publication had been dropped, what was written meanwhile cannot be decoded: SELECT pg_replication_slot_advance('%s', pg_current_wal_lsn()) skips it, then backfill all tables",
@@ -153,7 +145,7 @@ func backlogWarnings(p, wanted *catalogPublication, cfg *Config) []string {
 
 // setTables replaces what a publication lists.
 func (c *catalog) setTables(p *catalogPublication) string {
-	return fmt.Sprintf("ALTER PUBLICATION %s SET TABLE %s", QuoteIdent(p.name), c.tableList(p.entries))
+	return fmt.Sprintf("ALTER PUBLICATION %s SET TABLE %s", cdc.QuoteIdent(p.name), c.tableList(p.entries))
 }
 
 // tableList writes entries as SQL does. ONLY keeps out the tables that inherit
@@ -166,7 +158,7 @@ func (c *catalog) tableList(entries []catalogEntry) string {
 			text = "ONLY " + text
 		}
 		if e.columns != nil {
-			text += " (" + quoteList(e.columns) + ")"
+			text += " (" + cdc.QuoteIdents(e.columns) + ")"
 		}
 		list = append(list, text)
 	}
@@ -179,7 +171,7 @@ func publishOption(p *catalogPublication) string {
 	return strings.Join(append(p.operations.Names(), "truncate"), ", ")
 }
 
-func tableNames(tables []TableName) string {
+func tableNames(tables []cdc.TableName) string {
 	var names []string
 	for _, t := range tables {
 		names = append(names, t.SQL())

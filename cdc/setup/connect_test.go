@@ -1,11 +1,11 @@
-package cdc_test
+package setup_test
 
 import (
 	"net/url"
 	"strings"
 	"testing"
 
-	"changefeed/cdc"
+	"changefeed/cdc/setup"
 	"changefeed/internal/localpg/localpgtest"
 )
 
@@ -22,7 +22,7 @@ func TestConnectTellsNoPassword(t *testing.T) {
 		"host=127.0.0.1 port=1 password='s3cr dbname=db",
 		"s3cr",
 	} {
-		_, err := cdc.Connect(t.Context(), dsn)
+		_, err := setup.Connect(t.Context(), dsn)
 		if err == nil {
 			t.Errorf("connected to nothing")
 			continue
@@ -46,7 +46,7 @@ func TestConnectSaysWhatAWrongPasswordIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	dsn.User = url.UserPassword(dsn.User.Username(), "wrong")
-	_, err = cdc.Connect(t.Context(), dsn.String())
+	_, err = setup.Connect(t.Context(), dsn.String())
 	if err == nil || !strings.Contains(err.Error(), "check the user and the password of dsn") {
 		t.Errorf("error %v", err)
 	}

@@ -1,9 +1,11 @@
-package cdc
+package setup
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"changefeed/cdc"
 )
 
 // examinePublications compares our publications with those that are wanted.
@@ -27,7 +29,7 @@ func (x *examiner) examinePublications() {
 	}
 	for i := range x.catalog.publications {
 		p := &x.catalog.publications[i]
-		if slices.ContainsFunc(x.cfg.Publications(), func(w Publication) bool { return w.Name == p.name }) {
+		if slices.ContainsFunc(x.cfg.Publications(), func(w cdc.Publication) bool { return w.Name == p.name }) {
 			continue
 		}
 		if moved := movedTables(p, x.cfg); len(moved) > 0 {
@@ -57,11 +59,11 @@ func (x *examiner) examinePublication(subject string, p, wanted *catalogPublicat
 		note(Warn, "it does not publish truncate: a truncation goes unnoticed")
 	}
 	for _, w := range wanted.entries {
-		route := findTable(x.cfg.Tables, w.table)
+		route := x.cfg.Table(w.table)
 		x.examineEntry(note, route, p.entry(w.table), w)
 	}
 	for _, e := range p.entries {
-		if wanted.entry(e.table) == nil && x.cfg.routes(e.table, p.name) == nil {
+		if wanted.entry(e.table) == nil && !belongs(x.cfg, e.table, p.name) {
 			note(Warn, "it lists %s, which is not its own to list", e.table.SQL())
 		}
 	}
@@ -72,23 +74,15 @@ func (x *examiner) examinePublication(subject string, p, wanted *catalogPublicat
 	}
 }
 
-// routes returns the route of a table that belongs in the publication.
-func (c *Config) routes(table TableName, publication string) *Table {
-	for _, p := range c.Publications() {
-		if p.Name != publication {
-			continue
-		}
-		for _, t := range p.Tables {
-			if t.Name == table {
-				return t
-			}
-		}
-	}
-	return nil
+// belongs reports whether a route wants its table in the publication.
+func belongs(cfg *cdc.Config, table cdc.TableName, publication string) bool {
+	return slices.ContainsFunc(cfg.Publications(), func(p cdc.Publication) bool {
+		return p.Name == publication && slices.ContainsFunc(p.Tables, func(t *cdc.Table) bool { return t.Name == table })
+	})
 }
 
 // examineEntry judges how a publication lists a table; e is nil where it does not.
-func (x *examiner) examineEntry(note func(Severity, string, ...any), route *Table, e *catalogEntry, wanted catalogEntry) {
+func (x *examiner) examineEntry(note func(Severity, string, ...any), route *cdc.Table, e *catalogEntry, wanted catalogEntry) {
 	name := route.Name.SQL()
 	if e == nil {
 		note(Refuse, "it does not list %s", name)
@@ -104,7 +98,7 @@ func (x *examiner) examineEntry(note func(Severity, string, ...any), route *Tabl
 		return
 	}
 	var identity []string
-	if route.identified() {
+	if identified(route) {
 		identity = x.catalog.table(route).identityColumns()
 	}
 	if missing := without(identity, e.columns); len(missing) > 0 {

@@ -1,9 +1,12 @@
-package cdc
+package setup
 
 import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"changefeed/cdc"
+	"changefeed/cdc/internal/advice"
 )
 
 // oldestVersion of the server that is supported, as server_version_num.
@@ -50,7 +53,7 @@ func (x *examiner) examineServer() {
 	}
 	if !s.replication {
 		x.add(Refuse, "role "+s.role, "it may not replicate",
-			Remedy{Text: "as a superuser, or a role that is allowed to", SQL: []string{"ALTER ROLE " + QuoteIdent(s.role) + " REPLICATION"}})
+			Remedy{Text: "as a superuser, or a role that is allowed to", SQL: []string{"ALTER ROLE " + cdc.QuoteIdent(s.role) + " REPLICATION"}})
 	}
 }
 
@@ -98,7 +101,7 @@ func (x *examiner) examineSlot() {
 		if s.reason != "" {
 			problem += " (" + s.reason + ")"
 		}
-		drop.Text = "drop it, and create it anew with `" + initCommand + "`; " + missedChanges
+		drop.Text = "drop it, and create it anew with `" + initCommand + "`; " + advice.MissedChanges
 		x.add(Refuse, subject, problem, drop)
 	case s.walStatus == "unreserved":
 		x.add(Warn, subject, "it is behind by more than max_slot_wal_keep_size: the next checkpoint may remove the log that it needs",

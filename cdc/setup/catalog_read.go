@@ -1,4 +1,4 @@
-package cdc
+package setup
 
 import (
 	"context"
@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"changefeed/cdc"
 )
 
 // readCatalog asks for everything that preflight and setup judge, in one
 // snapshot and a fixed number of queries, whatever the number of tables.
-func readCatalog(ctx context.Context, conn *pgx.Conn, cfg *Config) (*catalog, error) {
-	c := &catalog{tables: make(map[TableName]*catalogTable, len(cfg.Tables))}
+func readCatalog(ctx context.Context, conn *pgx.Conn, cfg *cdc.Config) (*catalog, error) {
+	c := &catalog{tables: make(map[cdc.TableName]*catalogTable, len(cfg.Tables))}
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
 		r := &catalogReader{tx: tx, catalog: c, cfg: cfg, byOID: make(map[uint32]*catalogTable)}
@@ -35,7 +37,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, cfg *Config) (*catalog, er
 type catalogReader struct {
 	tx      pgx.Tx
 	catalog *catalog
-	cfg     *Config
+	cfg     *cdc.Config
 	byOID   map[uint32]*catalogTable
 	oids    []uint32
 }
@@ -122,7 +124,7 @@ func (r *catalogReader) listings(ctx context.Context) error {
 	var oid uint32
 	var l catalogListing
 	dest := []any{&oid, &l.publication, &l.itself, &l.columns, &l.filter}
-	return r.each(ctx, "other publications", listingsQuery, []any{r.oids, r.cfg.publicationFamily()}, dest, func() {
+	return r.each(ctx, "other publications", listingsQuery, []any{r.oids, r.cfg.PublicationFamily()}, dest, func() {
 		t := r.byOID[oid]
 		t.listings = append(t.listings, l)
 	})
@@ -136,9 +138,9 @@ func (r *catalogReader) publications(ctx context.Context) error {
 	if r.catalog.server.columnLists() {
 		sql = fmt.Sprintf(publicationsQuery, "EXISTS (SELECT FROM pg_publication_namespace s WHERE s.pnpubid = p.oid)")
 	}
-	return r.each(ctx, "publications", sql, []any{r.cfg.publicationFamily()}, dest, func() {
+	return r.each(ctx, "publications", sql, []any{r.cfg.PublicationFamily()}, dest, func() {
 		own := p
-		for op, published := range map[Operations]bool{Insert: insert, Update: update, Delete: deletion} {
+		for op, published := range map[cdc.Operations]bool{cdc.Insert: insert, cdc.Update: update, cdc.Delete: deletion} {
 			if published {
 				own.operations |= op
 			}
@@ -151,7 +153,7 @@ func (r *catalogReader) entries(ctx context.Context) error {
 	var publication string
 	var e catalogEntry
 	dest := []any{&publication, &e.table.Schema, &e.table.Name, &e.columns, &e.filter}
-	return r.each(ctx, "published tables", entriesQuery, []any{r.cfg.publicationFamily()}, dest, func() {
+	return r.each(ctx, "published tables", entriesQuery, []any{r.cfg.PublicationFamily()}, dest, func() {
 		p := r.catalog.publication(publication)
 		p.entries = append(p.entries, e)
 	})
@@ -176,7 +178,7 @@ func (r *catalogReader) others(ctx context.Context) error {
 	if len(r.oids) == len(r.catalog.tables) {
 		return nil
 	}
-	var name TableName
+	var name cdc.TableName
 	return r.each(ctx, "other tables", othersQuery, nil, []any{&name.Schema, &name.Name}, func() {
 		r.catalog.others = append(r.catalog.others, name)
 	})

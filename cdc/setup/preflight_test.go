@@ -1,4 +1,4 @@
-package cdc_test
+package setup_test
 
 import (
 	"errors"
@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"changefeed/cdc"
+	"changefeed/cdc/setup"
 )
 
 func TestSlipsOfThePenAreRecognised(t *testing.T) {
 	db := newSetupDB(t, `CREATE TABLE "Order_Items" ("Id" int PRIMARY KEY, tenant text NOT NULL)`,
 		routed("order_items", "Id"), withDomain(routed(`"Order_Items"`, `"Id"`), "tennant"))
-	for want, f := range map[string]*cdc.Finding{
+	for want, f := range map[string]*setup.Finding{
 		`is it public."Order_Items"?`:          db.want("refuse: table public.order_items"),
 		"correct document_id: is it Id?":       db.want("refuse", `"Order_Items"`, "document_id"),
 		"correct domain.column: is it tenant?": db.want("refuse", "domain.column"),
@@ -133,7 +134,7 @@ func TestForeignSlotsAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := db.want("refuse: slot " + db.cfg.Slot)
-			if _, err := cdc.Plan(t.Context(), db.conn, db.cfg); !strings.Contains(fmt.Sprint(err), f.Problem) {
+			if _, err := setup.Plan(t.Context(), db.conn, db.cfg); !strings.Contains(fmt.Sprint(err), f.Problem) {
 				t.Errorf("the plan is not refused: %v", err)
 			}
 			(&setupDB{T: t, conn: maker}).follow(f, f.Remedies[1])
@@ -145,8 +146,8 @@ func TestForeignSlotsAreRefused(t *testing.T) {
 
 func TestRefusalErrorTellsWhatToDo(t *testing.T) {
 	db := newSetupDB(t, orders, withDomain(routed("orders", "order_id"), "tennant"))
-	_, err := cdc.Plan(t.Context(), db.conn, db.cfg)
-	refusal, ok := errors.AsType[*cdc.RefusalError](err)
+	_, err := setup.Plan(t.Context(), db.conn, db.cfg)
+	refusal, ok := errors.AsType[*setup.RefusalError](err)
 	if !ok {
 		t.Fatalf("want a *RefusalError, not %v", err)
 	}

@@ -1,11 +1,12 @@
-package cdc
+package setup
 
 import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"strings"
 	"unicode/utf8"
+
+	"changefeed/cdc"
 )
 
 // identifierBytes is how long the server lets a name be.
@@ -13,7 +14,7 @@ const identifierBytes = 63
 
 // identityIndexNames are the two names of an index that setup builds for a
 // table. An index that is in use is replaced by one of the other name.
-func identityIndexNames(t TableName) [2]string {
+func identityIndexNames(t cdc.TableName) [2]string {
 	return [2]string{
 		shortName("changefeed_", t.Name, "_identity"),
 		shortName("changefeed_", t.Name, "_identity_2"),
@@ -71,13 +72,13 @@ func identitySteps(t *catalogTable, columns []string) Steps {
 		steps = append(steps, Step{
 			Why: fmt.Sprintf("index what a deleted row of %s has to name: %s; the application goes on writing meanwhile, transactions that are open now are waited for",
 				table, sentence(columns)),
-			SQL:   []string{fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", QuoteIdent(name), table, quoteList(columns))},
+			SQL:   []string{fmt.Sprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", cdc.QuoteIdent(name), table, cdc.QuoteIdents(columns))},
 			Alone: true,
 		})
 	}
 	return append(steps, Step{
 		Why: fmt.Sprintf("make it the replica identity of %s; this takes an ACCESS EXCLUSIVE lock for a moment, and gives up rather than let the application wait", table),
-		SQL: []string{limitLock, alterIdentity(t.name, "USING INDEX "+QuoteIdent(name))},
+		SQL: []string{limitLock, alterIdentity(t.name, "USING INDEX "+cdc.QuoteIdent(name))},
 	})
 }
 
@@ -104,18 +105,9 @@ func dropIndexStep(t *catalogTable, ix *catalogIndex) Step {
 	if !ix.valid {
 		why = "drop an index of " + t.name.SQL() + " whose building was broken off"
 	}
-	return Step{Why: why, SQL: []string{"DROP INDEX CONCURRENTLY " + TableName{t.name.Schema, ix.name}.SQL()}, Alone: true}
+	return Step{Why: why, SQL: []string{"DROP INDEX CONCURRENTLY " + cdc.TableName{Schema: t.name.Schema, Name: ix.name}.SQL()}, Alone: true}
 }
 
-func alterIdentity(t TableName, identity string) string {
+func alterIdentity(t cdc.TableName, identity string) string {
 	return "ALTER TABLE " + t.SQL() + " REPLICA IDENTITY " + identity
-}
-
-// quoteList writes names as a list of columns.
-func quoteList(names []string) string {
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = QuoteIdent(name)
-	}
-	return strings.Join(quoted, ", ")
 }

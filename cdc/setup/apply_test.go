@@ -1,4 +1,4 @@
-package cdc_test
+package setup_test
 
 import (
 	"context"
@@ -10,14 +10,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"changefeed/cdc"
+	"changefeed/cdc/setup"
 )
 
 // hastily applies what is planned in the background.
-func (db *setupDB) hastily(ctx context.Context, steps cdc.Steps) (*journal, <-chan error) {
+func (db *setupDB) hastily(ctx context.Context, steps setup.Steps) (*journal, <-chan error) {
 	db.Helper()
 	j, log := newJournal()
 	result := make(chan error, 1)
-	go func() { result <- cdc.ApplyHastily(ctx, db.conn, steps, log) }()
+	go func() { result <- setup.ApplyHastily(ctx, db.conn, steps, log) }()
 	return j, result
 }
 
@@ -136,7 +137,7 @@ func TestChangedPublicationsWarnOfTheBacklog(t *testing.T) {
 	db.init()
 	db.cfg.Tables = append(db.cfg.Tables, satellite("lines", "orders", "order_id"))
 	j, log := newJournal()
-	if err := cdc.Apply(t.Context(), db.conn, db.plan(), log); err != nil {
+	if err := setup.Apply(t.Context(), db.conn, db.plan(), log); err != nil {
 		t.Fatal(err)
 	}
 	if want := "rows of public.lines that were written before this are not published: backfill it"; !strings.Contains(j.String(), want) {
@@ -169,7 +170,7 @@ func TestSubscribedTablesKeepTheirIdentity(t *testing.T) {
 // connectAnew is for clean-ups, after the test's context has ended.
 func connectAnew(t *testing.T, dsn string) *pgx.Conn {
 	t.Helper()
-	conn, err := cdc.Connect(context.Background(), dsn)
+	conn, err := setup.Connect(context.Background(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,15 @@
-package cdc
+package setup
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+
+	"changefeed/cdc/internal/advice"
 )
 
 // Connect opens an ordinary connection for Preflight, Plan and Apply. What is
@@ -18,7 +18,7 @@ import (
 func Connect(ctx context.Context, dsn string) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, dsnError(err)
+		return nil, advice.ConnectionString(err)
 	}
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "changefeed"
@@ -30,18 +30,7 @@ func Connect(ctx context.Context, dsn string) (*pgx.Conn, error) {
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("connect to database: %w", explainConnect(err))
+		return nil, fmt.Errorf("connect to database: %w", advice.Connect(err))
 	}
 	return conn, nil
-}
-
-// dsnError says that a connection string cannot be read without repeating any of
-// it, since what is wrong with it may be in its password. A certificate that
-// cannot be opened is named.
-func dsnError(err error) error {
-	if file, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("read connection string: %w", file)
-	}
-	return errors.New("read connection string: it is neither a URL (postgres://user:password@host:5432/database?sslmode=require, " +
-		"with special characters of the password percent-encoded) nor a list of key=value pairs that libpq would take: correct dsn")
 }

@@ -1,8 +1,7 @@
-package cdc_test
+package setup_test
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -11,8 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"changefeed"
 	"changefeed/cdc"
+	"changefeed/cdc/setup"
+	"changefeed/cdc/setup/setuptest"
 	"changefeed/internal/localpg/localpgtest"
 )
 
@@ -24,8 +24,7 @@ type setupDB struct {
 	cfg  cdc.Config
 }
 
-// newSetupDB makes a database with these tables. The slot is named after the
-// database: slots belong to the whole server.
+// newSetupDB makes a database with these tables.
 func newSetupDB(t *testing.T, sql string, routes ...cdc.Table) *setupDB {
 	t.Helper()
 	return setupOn(t, localpgtest.Database(t), sql, routes...)
@@ -34,87 +33,45 @@ func newSetupDB(t *testing.T, sql string, routes ...cdc.Table) *setupDB {
 func setupOn(t *testing.T, dsn, sql string, routes ...cdc.Table) *setupDB {
 	t.Helper()
 	db := &setupDB{T: t, conn: connect(t, dsn)}
-	db.cfg = cdc.Config{Source: "main", DSN: dsn, Slot: "slot_" + db.text("SELECT current_database()"), Publication: "changefeed_main", Tables: routes}
-	if err := db.cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
+	db.cfg = setuptest.Config(t, db.conn, routes...)
 	db.exec(sql)
 	return db
 }
 
 func connect(t *testing.T, dsn string) *pgx.Conn {
 	t.Helper()
-	conn, err := cdc.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return conn
+	return setuptest.Connect(t, dsn)
 }
 
-// exec runs statements one by one, those of a script by themselves if they are
-// separated by semicolons at line ends.
 func (db *setupDB) exec(statements ...string) {
 	db.Helper()
-	for _, s := range statements {
-		for sql := range strings.SplitSeq(s, ";\n") {
-			if _, err := db.conn.Exec(db.Context(), sql); err != nil {
-				db.Fatalf("%s: %v", sql, err)
-			}
-		}
-	}
+	setuptest.Exec(db, db.conn, statements...)
 }
 
 func (db *setupDB) text(sql string, args ...any) string {
 	db.Helper()
-	var text string
-	if err := db.conn.QueryRow(db.Context(), sql, args...).Scan(&text); err != nil {
-		db.Fatalf("%s: %v", sql, err)
-	}
-	return text
+	return setuptest.Text(db, db.conn, sql, args...)
 }
 
-func (db *setupDB) preflight() cdc.Report {
+func (db *setupDB) preflight() setup.Report {
 	db.Helper()
-	report, err := cdc.Preflight(db.Context(), db.conn, db.cfg)
-	if err != nil {
-		db.Fatal(err)
-	}
-	for _, f := range report.Findings {
-		if f.Severity == cdc.Refuse && len(f.Remedies) == 0 {
-			db.Errorf("a refusal without a remedy: %s", f.String())
-		}
-	}
-	return report
+	return setuptest.Preflight(db, db.conn, db.cfg)
 }
 
-func (db *setupDB) plan() cdc.Steps {
+func (db *setupDB) plan() setup.Steps {
 	db.Helper()
-	steps, err := cdc.Plan(db.Context(), db.conn, db.cfg)
-	if err != nil {
-		db.Fatal(err)
-	}
-	return steps
+	return setuptest.Plan(db, db.conn, db.cfg)
+}
+
+func (db *setupDB) apply(steps setup.Steps) {
+	db.Helper()
+	setuptest.Apply(db, db.conn, steps)
 }
 
 // init sets up, and requires that nothing is left to do.
 func (db *setupDB) init() {
 	db.Helper()
-	db.apply(db.plan())
-	if steps := db.plan(); len(steps) != 0 {
-		db.Errorf("a second set-up is not empty:\n%s", steps.SQL())
-	}
-}
-
-func (db *setupDB) apply(steps cdc.Steps) {
-	db.Helper()
-	if err := cdc.Apply(db.Context(), db.conn, steps, slog.New(slog.DiscardHandler)); err != nil {
-		db.Fatal(err)
-	}
+	setuptest.Init(db, db.conn, db.cfg)
 }
 
 // accepts requires that nothing stands against publishing.
@@ -126,7 +83,7 @@ func (db *setupDB) accepts() {
 }
 
 // find returns the finding whose text has all of these parts, nil without one.
-func find(report cdc.Report, parts ...string) *cdc.Finding {
+func find(report setup.Report, parts ...string) *setup.Finding {
 	for i := range report.Findings {
 		f := &report.Findings[i]
 		line := f.Severity.String() + ": " + f.Subject + ": " + f.Problem
@@ -138,7 +95,7 @@ func find(report cdc.Report, parts ...string) *cdc.Finding {
 }
 
 // want returns the finding whose text has all of these parts.
-func (db *setupDB) want(parts ...string) *cdc.Finding {
+func (db *setupDB) want(parts ...string) *setup.Finding {
 	db.Helper()
 	report := db.preflight()
 	f := find(report, parts...)
@@ -157,7 +114,7 @@ var operationsKey = regexp.MustCompile(`operations: \[([a-z, ]+)\]`)
 // follow does what a remedy says: its SQL, its command, or its key of the
 // configuration. It reports whether there was something that can be done without
 // thinking.
-func (db *setupDB) follow(f *cdc.Finding, r cdc.Remedy) bool {
+func (db *setupDB) follow(f *setup.Finding, r setup.Remedy) bool {
 	db.Helper()
 	key := operationsKey.FindStringSubmatch(r.Text)
 	switch {
@@ -200,14 +157,7 @@ func newJournal() (*journal, *slog.Logger) {
 	return j, slog.New(slog.NewTextHandler(j, nil))
 }
 
-// routed makes a route of a table's name, as SQL writes it, and document id.
-func routed(name string, id ...string) cdc.Table {
-	table, err := cdc.ParseTableName(name)
-	if err != nil {
-		panic(err)
-	}
-	return cdc.Table{Name: table, Topic: "documents", DocumentID: id, DocumentType: cdc.Value{Constant: changefeed.NewText("Document")}}
-}
+func routed(name string, id ...string) cdc.Table { return setuptest.Route(name, id...) }
 
 func withDomain(t cdc.Table, column string) cdc.Table {
 	t.Domain = cdc.Value{Column: column}

@@ -1,4 +1,4 @@
-package cdc
+package setup
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"changefeed/cdc/internal/sqlstate"
 )
 
 // Apply runs the steps, each once the one before is done, and logs them. A step
@@ -117,30 +119,20 @@ func execAll(ctx context.Context, on executor, statements []string) error {
 	return nil
 }
 
-// The SQLSTATEs that setup tells from others.
-const (
-	codeLockNotAvailable = "55P03"
-	codeDeadlock         = "40P01"
-	codeDuplicateObject  = "42710"
-	codeDuplicateTable   = "42P07"
-	codeUndefinedTable   = "42P01"
-	codeUndefinedColumn  = "42703"
-)
-
 func lockRefused(err error) bool {
-	code := sqlState(err)
-	return code == codeLockNotAvailable || code == codeDeadlock
+	code := sqlstate.Of(err)
+	return code == sqlstate.LockNotAvailable || code == sqlstate.Deadlock
 }
 
 // explainSetup adds what to do about an error.
 func explainSetup(err error) error {
 	var advice string
-	switch sqlState(err) {
-	case codeLockNotAvailable, codeDeadlock:
+	switch sqlstate.Of(err) {
+	case sqlstate.LockNotAvailable, sqlstate.Deadlock:
 		advice = "other transactions held the table for too long: end them (SELECT pid, xact_start, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start), or choose a quieter time"
-	case codePrivilege:
+	case sqlstate.Privilege:
 		advice = "the role lacks a right: give the tables' owner, with CREATE on the database and REPLICATION, what `" + initCommand + " --dry-run` prints"
-	case codeDuplicateObject, codeDuplicateTable, codeUndefinedObject, codeUndefinedTable, codeUndefinedColumn:
+	case sqlstate.DuplicateObject, sqlstate.DuplicateTable, sqlstate.UndefinedObject, sqlstate.UndefinedTable, sqlstate.UndefinedColumn:
 		advice = "the database was changed meanwhile, or the name is taken: run `" + initCommand + "` again"
 	default:
 		return err

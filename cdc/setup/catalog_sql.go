@@ -1,4 +1,4 @@
-package cdc
+package setup
 
 // The queries of readCatalog. They run on every supported version: a column that
 // only some have is read through to_jsonb of its row, null where it is not there.

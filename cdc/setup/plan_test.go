@@ -1,4 +1,4 @@
-package cdc_test
+package setup_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"changefeed/cdc"
+	"changefeed/cdc/setup"
 )
 
 const lines = `;
@@ -155,7 +156,7 @@ func TestSetUpFollowsTheConfiguration(t *testing.T) {
 	} {
 		db.cfg.Tables = routes
 		for _, step := range db.plan() {
-			db.apply(cdc.Steps{step})
+			db.apply(setup.Steps{step})
 			db.exec("BEGIN", "UPDATE orders SET kind = kind", "UPDATE lines SET kind = kind", "DELETE FROM lines", "DELETE FROM orders", "ROLLBACK")
 		}
 		if steps := db.plan(); len(steps) != 0 {

@@ -1,13 +1,15 @@
-package cdc
+package setup
 
 import (
 	"fmt"
 	"strings"
+
+	"changefeed/cdc"
 )
 
 // examineTable judges a routed table: its kind, its columns, the role's
 // privileges on it, and its replica identity.
-func (x *examiner) examineTable(route *Table) {
+func (x *examiner) examineTable(route *cdc.Table) {
 	t := x.catalog.table(route)
 	subject := subjectOf(route)
 	if !x.examineKind(subject, t) {
@@ -37,7 +39,7 @@ func (x *examiner) examineTable(route *Table) {
 func (x *examiner) examineKind(subject string, t *catalogTable) bool {
 	switch {
 	case !t.schema:
-		x.add(Refuse, subject, "schema "+QuoteIdent(t.name.Schema)+" does not exist", x.nearestTables(t.name))
+		x.add(Refuse, subject, "schema "+cdc.QuoteIdent(t.name.Schema)+" does not exist", x.nearestTables(t.name))
 		return false
 	case t.oid == 0:
 		x.add(Refuse, subject, "it does not exist", x.nearestTables(t.name))
@@ -72,7 +74,7 @@ func kindOf(relkind rune) (kind, remedy string) {
 	}
 }
 
-func (x *examiner) nearestTables(name TableName) Remedy {
+func (x *examiner) nearestTables(name cdc.TableName) Remedy {
 	var candidates []string
 	for _, other := range x.catalog.others {
 		candidates = append(candidates, other.SQL())
@@ -85,8 +87,8 @@ func (x *examiner) nearestTables(name TableName) Remedy {
 }
 
 // examineColumns judges the columns that a route reads.
-func (x *examiner) examineColumns(subject string, route *Table, t *catalogTable) {
-	for _, use := range route.columnUses() {
+func (x *examiner) examineColumns(subject string, route *cdc.Table, t *catalogTable) {
+	for _, use := range columnUses(route) {
 		c := t.column(use.column)
 		switch {
 		case c == nil:
@@ -108,8 +110,8 @@ func (x *examiner) examineColumns(subject string, route *Table, t *catalogTable)
 
 // examineParentID compares a satellite's columns with those of its parent's id:
 // they are compared as text, in which types can differ.
-func (x *examiner) examineParentID(subject string, route *Table, t *catalogTable) {
-	parentRoute := findTable(x.cfg.Tables, route.Parent)
+func (x *examiner) examineParentID(subject string, route *cdc.Table, t *catalogTable) {
+	parentRoute := x.cfg.Table(route.Parent)
 	if parentRoute == nil || !x.catalog.table(parentRoute).exists() {
 		return
 	}
@@ -142,7 +144,7 @@ var integers = map[string]bool{"smallint": true, "integer": true, "bigint": true
 // columnUse is a place of a route that names a column.
 type columnUse struct{ key, column string }
 
-func (t *Table) columnUses() []columnUse {
+func columnUses(t *cdc.Table) []columnUse {
 	var uses []columnUse
 	for _, name := range t.DocumentID {
 		uses = append(uses, columnUse{"document_id", name})
@@ -162,12 +164,12 @@ func (t *Table) columnUses() []columnUse {
 
 // examinePrivileges judges whether the role may read what the route reads, which
 // lookups and document stores do.
-func (x *examiner) examinePrivileges(subject string, route *Table, t *catalogTable) {
-	role := QuoteIdent(x.catalog.server.role)
+func (x *examiner) examinePrivileges(subject string, route *cdc.Table, t *catalogTable) {
+	role := cdc.QuoteIdent(x.catalog.server.role)
 	if !t.usage {
 		x.add(Refuse, subject, "role "+role+" may not use its schema", Remedy{
 			Text: "as the schema's owner",
-			SQL:  []string{"GRANT USAGE ON SCHEMA " + QuoteIdent(t.name.Schema) + " TO " + role},
+			SQL:  []string{"GRANT USAGE ON SCHEMA " + cdc.QuoteIdent(t.name.Schema) + " TO " + role},
 		})
 	}
 	var unreadable []string
@@ -179,7 +181,7 @@ func (x *examiner) examinePrivileges(subject string, route *Table, t *catalogTab
 	if len(unreadable) > 0 {
 		x.add(Refuse, subject, "role "+role+" may not read "+sentence(unreadable), Remedy{
 			Text: "as the table's owner (a document store of the table reads all of its columns: leave the list out for that)",
-			SQL:  []string{fmt.Sprintf("GRANT SELECT (%s) ON %s TO %s", quoteList(unreadable), t.name.SQL(), role)},
+			SQL:  []string{fmt.Sprintf("GRANT SELECT (%s) ON %s TO %s", cdc.QuoteIdents(unreadable), t.name.SQL(), role)},
 		})
 	}
 }
