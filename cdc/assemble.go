@@ -20,6 +20,7 @@ type assembler struct {
 	epoch          uint32
 	pieceDocuments int
 	pieceBytes     int
+	ordered        bool // the routes have orders
 	routes         map[TableName]*route
 	// routed has the route that a table has had, by its OID.
 	routed map[uint32]TableName
@@ -28,6 +29,7 @@ type assembler struct {
 	names    func(ctx context.Context, oid uint32, announced TableName) ([]TableName, error)
 	queue    *queue
 	xids     *xidClock
+	messages *messages
 	counters *counters
 	log      *slog.Logger
 
@@ -44,7 +46,9 @@ type transaction struct {
 	lsn     uint64 // of its commit record
 	xid     uint64
 	emitted uint64 // documents in earlier pieces
-	bytes   int    // of the texts read from its rows since the last piece
+	bytes   int    // of the texts read from its rows and messages since the last piece
+
+	suppressed bool // a message has asked for it: documents touched from now on yield nothing
 }
 
 // open reports whether a transaction has begun and its end has not been read.
@@ -70,8 +74,13 @@ func (a *assembler) handle(ctx context.Context, m *pgoutput.Message) error {
 		return a.change(ctx, Delete)
 	case pgoutput.KindTruncate:
 		return a.truncate(&m.Truncate)
-	case pgoutput.KindType, pgoutput.KindOrigin, pgoutput.KindMessage:
-		return nil // types do not matter to texts; origins and messages are nobody's rows
+	case pgoutput.KindMessage:
+		if err := a.message(&m.Logical); err != nil {
+			return err
+		}
+		return a.cut(ctx)
+	case pgoutput.KindType, pgoutput.KindOrigin:
+		return nil // types do not matter to texts, nor where a transaction comes from
 	default:
 		return fmt.Errorf("%w: unexpected %s message", ErrProtocol, m.Kind)
 	}
@@ -105,12 +114,24 @@ func (a *assembler) commit(ctx context.Context, m *pgoutput.Commit) error {
 	return nil
 }
 
-// emit puts the documents held so far into the queue: all of a transaction, or a
-// piece of it.
+// cut emits a piece where the transaction has become too large to hold.
+func (a *assembler) cut(ctx context.Context) error {
+	if len(a.docs.list) < a.pieceDocuments && a.tx.bytes < a.pieceBytes {
+		return nil
+	}
+	return a.emit(ctx)
+}
+
+// emit numbers the documents held so far and puts them into the queue: all of a
+// transaction, or a piece of it.
 func (a *assembler) emit(ctx context.Context) error {
+	if a.ordered {
+		a.docs.sort()
+	}
 	for i := range a.docs.list {
 		doc := &a.docs.list[i]
 		doc.lsn, doc.xid, doc.ordinal = a.tx.lsn, a.tx.xid, a.tx.emitted
+		doc.lookup = doc.lookup && !doc.suppressed
 		a.tx.emitted++
 	}
 	err := a.queue.put(ctx, a.docs.list, a.docs.text)

@@ -169,8 +169,9 @@ func newPipeline(tb testing.TB, cfg Config, lookup ParentLookup) *pipeline {
 			return p.namesNow[oid], nil
 		},
 		queue: newQueue(), xids: xids, counters: &counters{}, log: log,
-		relations: make(map[uint32]*relation), docs: newDocuments(),
+		relations: make(map[uint32]*relation), docs: newDocuments(), ordered: ordered(routes),
 	}
+	p.messages = newMessages(&cfg, routes, p.counters, log)
 	p.out = &outlet{
 		source: cfg.Source, epoch: cfg.Epoch, queue: p.queue, window: window, sink: p.sink, limit: publishChanges,
 		parents: newParents(&cfg, routes, p.counters, log), counters: p.counters,

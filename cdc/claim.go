@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,11 +59,8 @@ func (s *session) startReplication(ctx context.Context, conn *pgconn.PgConn) err
 	defer cancel()
 	const atConfirmedFlush = 0
 	startErr := pglogrepl.StartReplication(ctx, conn, s.cfg.Slot, atConfirmedFlush, pglogrepl.StartReplicationOptions{
-		Mode: pglogrepl.LogicalReplication,
-		PluginArgs: []string{
-			"proto_version '1'",
-			`publication_names '"` + strings.Join(s.publications, `","`) + `"'`,
-		},
+		Mode:       pglogrepl.LogicalReplication,
+		PluginArgs: pluginOptions(s.publications, conn.ParameterStatus("server_version")),
 	})
 	if sqlstate.Of(startErr) == "" || conn.IsClosed() {
 		return startErr
@@ -76,6 +74,34 @@ func (s *session) startReplication(ctx context.Context, conn *pgconn.PgConn) err
 			return startErr
 		}
 	}
+}
+
+// pluginOptions are what the server is asked for. Logical messages are sent by
+// version 14 and later; an older server refuses the option.
+func pluginOptions(publications []string, serverVersion string) []string {
+	const firstWithMessages = 14
+	options := []string{
+		"proto_version '1'",
+		`publication_names '"` + strings.Join(publications, `","`) + `"'`,
+	}
+	if majorVersion(serverVersion) >= firstWithMessages {
+		options = append(options, "messages 'true'")
+	}
+	return options
+}
+
+// majorVersion reads the number that a server's version begins with, as in
+// "15.3 (Debian 15.3-0)" and "18beta1", 0 where there is none.
+func majorVersion(serverVersion string) int {
+	end := 0
+	for end < len(serverVersion) && serverVersion[end] >= '0' && serverVersion[end] <= '9' {
+		end++
+	}
+	major, err := strconv.Atoi(serverVersion[:end])
+	if err != nil {
+		return 0
+	}
+	return major
 }
 
 // holder returns the process that reads the slot, "" where there is none any

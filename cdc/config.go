@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,6 +29,12 @@ type Config struct {
 	Publication string
 	// Tables are the routes. At least one.
 	Tables []Table
+	// Topics are further topics that logical messages may publish on, beside
+	// those of the tables.
+	Topics []string
+	// AllowSuppress lets suppress messages leave out what follows them in their
+	// transaction. Any role that can emit messages can then hide changes.
+	AllowSuppress bool
 	// Epoch of the source's positions. Default: 1.
 	Epoch uint32
 	// StatusInterval is the time between two status updates to the server.
@@ -106,7 +113,46 @@ func (c Config) Validate() error {
 		seen[t.Name] = true
 		faults = append(faults, t.validate(c.Tables))
 	}
+	faults = append(faults, c.validateTopics())
 	return errors.Join(faults...)
+}
+
+// validateTopics wants one order for all tables of a topic: the changes of a
+// transaction would else not be in the order of their positions there.
+func (c *Config) validateTopics() error {
+	var faults []error
+	first := make(map[string]*Table)
+	for i := range c.Tables {
+		t := &c.Tables[i]
+		if t.Satellite() {
+			continue
+		}
+		if other := first[t.Topic]; other == nil {
+			first[t.Topic] = t
+		} else if other.Order != t.Order {
+			faults = append(faults, fmt.Errorf("table %s: its order is %d, that of %s is %d, and both have topic %s: give them one order, or two topics",
+				t.Name, t.Order, other.Name, other.Order, t.Topic))
+		}
+	}
+	for _, name := range c.Topics {
+		if err := changefeed.ValidateTopic(name); err != nil {
+			faults = append(faults, fmt.Errorf("source %s: topics: %w", c.Source, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// TopicNames returns all topics that changes of the source can be published on,
+// sorted.
+func (c *Config) TopicNames() []string {
+	names := slices.Clone(c.Topics)
+	for i := range c.Tables {
+		if t := &c.Tables[i]; !t.Satellite() {
+			names = append(names, t.Topic)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // maxPieceBytes keeps the texts of a piece, escaped, within what a span can

@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"unsafe"
@@ -11,15 +12,17 @@ import (
 // written out. It holds texts as they are in the columns, so that a route's
 // rules are applied when it is published and a lookup can still fill them in.
 type document struct {
-	route  *route // of the document's row, not of a satellite's
+	route  *route // of the document's row, not of a satellite's; or of messages about such
 	id     span
 	values [maxAttributes]span // of route.attributes
 
 	lsn, xid, ordinal uint64 // its position, once it has left its transaction
 
-	deleted bool // its row is gone, or has another id now
-	lookup  bool // its values have to be read from its row
-	gone    bool // that row was not there
+	hasRow     bool // a row of its own was in the transaction, not only satellites' and messages
+	deleted    bool // its row is gone, or has another id now, or a message says so
+	lookup     bool // its values have to be read from its row
+	gone       bool // that row was not there
+	suppressed bool // it uses its number and is not published
 }
 
 // documentSize is what a document takes in a queue beside its texts.
@@ -45,7 +48,7 @@ func (s span) of(text []byte) []byte {
 }
 
 // appendSpan appends a text to a buffer.
-func appendSpan(buffer, text []byte) ([]byte, span) {
+func appendSpan[T string | []byte](buffer []byte, text T) ([]byte, span) {
 	s := span{start: uint32(len(buffer)), length: int32(len(text))}
 	return append(buffer, text...), s
 }
@@ -143,6 +146,17 @@ func (d *documents) slot(r *route, id []byte) int {
 		at = (at + 1) & mask
 	}
 	return int(at)
+}
+
+// sort brings the documents into the order of their routes, those of one order
+// into that of their first touch. They cannot be found any more afterwards.
+func (d *documents) sort() {
+	for i := range d.list {
+		d.list[i].ordinal = uint64(i)
+	}
+	slices.SortFunc(d.list, func(a, b document) int {
+		return cmp.Or(cmp.Compare(a.route.table.Order, b.route.table.Order), cmp.Compare(a.ordinal, b.ordinal))
+	})
 }
 
 // reset forgets the documents and keeps the memory, unless it has become large.

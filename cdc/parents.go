@@ -71,7 +71,7 @@ func (p *parents) resolveRoute(ctx context.Context, b *batch, parent *parent) er
 			continue
 		}
 		parent.streamed(doc)
-		if doc.lookup && doc.route == parent.route {
+		if doc.lookup && doc.route.reads() == parent.route {
 			wanted = append(wanted, i)
 		}
 		if len(wanted) < lookupIDs && len(parent.xids) < lookupXIDs {
@@ -109,7 +109,14 @@ func (p *parents) lookUp(ctx context.Context, b *batch, parent *parent, places [
 	}
 	for i, place := range places {
 		doc := &b.documents[place]
-		doc.gone = rows[i] == nil
+		message := doc.route != parent.route
+		if rows[i] == nil {
+			doc.gone = !message // else what the message said is published
+			continue
+		}
+		if message {
+			doc.route, doc.deleted = parent.route, false
+		}
 		for j, value := range rows[i] {
 			if doc.values[j] = (span{length: spanNull}); value.Valid {
 				b.text, doc.values[j] = appendSpan(b.text, []byte(value.String))

@@ -64,6 +64,10 @@ func (o *outlet) publish(ctx context.Context) error {
 			o.counters.parentsGone.Add(1)
 			continue
 		}
+		if doc.suppressed {
+			o.counters.suppressed.Add(1)
+			continue
+		}
 		if len(o.changes) == 0 {
 			now = time.Now().UTC()
 		}
@@ -121,7 +125,7 @@ func (o *outlet) change(doc *document, text string, now time.Time) (changefeed.C
 		XID:      doc.xid,
 		Meta: changefeed.Meta{
 			DocumentID:          textOf(doc.id, text).String,
-			DataSourceType:      changefeed.SourceTypeSQL,
+			DataSourceType:      doc.sourceType(text),
 			DataSourceName:      r.sourceName,
 			Domain:              doc.value(&r.table.Domain, r.domain, text),
 			DocumentType:        doc.value(&r.table.DocumentType, r.docType, text),
@@ -130,6 +134,9 @@ func (o *outlet) change(doc *document, text string, now time.Time) (changefeed.C
 			PublishTimestamp:    now,
 			OriginalPublication: now,
 		},
+	}
+	if r.foreign {
+		c.Meta.DataSourceName, c.Meta.DocumentID = splitForeign(c.Meta.DocumentID)
 	}
 	if r.deletion >= 0 && !doc.deleted {
 		c.Meta.IsDeletion, err = r.table.Deleted.Holds(textOf(doc.values[r.deletion], text))
@@ -151,6 +158,14 @@ func (d *document) value(v *Value, at int, text string) changefeed.Text {
 	default:
 		return v.Of(textOf(d.values[at], text))
 	}
+}
+
+// sourceType is that of PostgreSQL unless a message gave another.
+func (d *document) sourceType(text string) string {
+	if d.route.sourceType < 0 {
+		return changefeed.SourceTypeSQL
+	}
+	return textOf(d.values[d.route.sourceType], text).Or(changefeed.SourceTypeSQL)
 }
 
 // textOf cuts a span out of its text.

@@ -12,10 +12,11 @@ import (
 // Publisher publishes the changes of one source. See the package documentation
 // for what it guarantees.
 type Publisher struct {
-	cfg    Config
-	deps   Deps
-	routes map[TableName]*route
-	log    *slog.Logger
+	cfg      Config
+	deps     Deps
+	routes   map[TableName]*route
+	messages *messages
+	log      *slog.Logger
 
 	counters counters
 
@@ -47,6 +48,7 @@ func New(cfg Config, deps Deps) (*Publisher, error) {
 	if p.routes, err = newRoutes(&p.cfg, deps.Parents); err != nil {
 		return nil, fmt.Errorf("make publisher: %w", err)
 	}
+	p.messages = newMessages(&p.cfg, p.routes, &p.counters, p.log)
 	return p, nil
 }
 
@@ -87,7 +89,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 // session runs one session from the first connection to the end.
 func (p *Publisher) session(ctx context.Context) error {
 	s := &session{
-		cfg: &p.cfg, deps: &p.deps, routes: p.routes, routed: p.routed, counters: &p.counters, log: p.log,
+		cfg: &p.cfg, deps: &p.deps, routes: p.routes, routed: p.routed, messages: p.messages, counters: &p.counters, log: p.log,
 		standBy: p.standBy, progress: p.progress,
 	}
 	for _, publication := range p.cfg.Publications() {

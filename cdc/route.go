@@ -20,6 +20,13 @@ type route struct {
 	operations Operations
 	parent     *route // of a satellite
 	lookup     ParentLookup
+	message    *route // of its documents that only messages, or messages and satellites, have touched
+
+	// rows is set in such a message route: the route of the table. foreign is set
+	// in that of documents that are in no table of the source, of all data source
+	// names: there may be any number of those, so the ids begin with them.
+	rows    *route
+	foreign bool
 
 	// folds: there is one change for each document and transaction. Else each
 	// row makes one.
@@ -32,6 +39,7 @@ type route struct {
 	docType    int
 	docSubtype int
 	deletion   int
+	sourceType int // of message routes alone
 }
 
 // newRoutes prepares the tables of a valid configuration.
@@ -75,6 +83,7 @@ func newRoute(cfg *Config, i int) *route {
 		group:      uint64(i),
 		operations: t.operations(),
 		folds:      t.operations() == AllOperations,
+		sourceType: -1,
 	}
 	for j := range cfg.Tables[:i] {
 		if other := &cfg.Tables[j]; !other.Satellite() && other.Topic == t.Topic && cfg.DataSourceName(other) == r.sourceName {
@@ -103,12 +112,23 @@ func (r *route) attribute(column string) int {
 	return len(r.attributes) - 1
 }
 
-// document returns the route whose document a row belongs to.
-func (r *route) document() *route {
-	if r.parent != nil {
-		return r.parent
+// reads returns the route of the table that has the route's documents.
+func (r *route) reads() *route {
+	if r.rows != nil {
+		return r.rows
 	}
 	return r
+}
+
+// ordered reports whether documents have to be brought into the order of their
+// routes.
+func ordered(routes map[TableName]*route) bool {
+	for _, r := range routes {
+		if r.table.Order != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // relation is a route compiled against the columns of one relation message.

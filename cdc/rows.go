@@ -30,10 +30,7 @@ func (a *assembler) change(ctx context.Context, op Operations) error {
 	if err != nil {
 		return a.located(err)
 	}
-	if len(a.docs.list) < a.pieceDocuments && a.tx.bytes < a.pieceBytes {
-		return nil
-	}
-	return a.emit(ctx)
+	return a.cut(ctx)
 }
 
 // announced returns the relation of the row, whose tuples fit it.
@@ -68,12 +65,36 @@ func (a *assembler) saved(rel *relation) error {
 		a.withoutDocument(rel)
 		return nil
 	}
-	doc, isNew := a.docs.touch(r.document(), a.id)
 	if r.parent != nil {
-		doc.lookup = doc.lookup || isNew
+		a.touchParent(r.parent, a.id)
 		return nil
 	}
-	return a.setValues(doc, rel)
+	return a.setValues(a.touch(r, a.id), rel)
+}
+
+// touch returns the document of a row. One that is first touched after a
+// suppress message yields nothing; one that is published anyway is published as
+// its rows leave it.
+func (a *assembler) touch(r *route, id []byte) *document {
+	doc, isNew := a.docs.touch(r, id)
+	if isNew {
+		doc.suppressed = a.tx.suppressed
+	}
+	return doc
+}
+
+// touchParent takes a satellite's row, which says only that its parent's document
+// has changed: the values come from the parent's own row, in the transaction or
+// looked up.
+func (a *assembler) touchParent(parent *route, id []byte) {
+	doc := a.touch(parent, id)
+	if doc.hasRow || a.tx.suppressed && !doc.suppressed {
+		return
+	}
+	doc.lookup = true
+	if doc.route.rows != nil {
+		doc.route = parent.message // what a message gave is kept for the case that the parent is gone
+	}
 }
 
 // leaves takes what an update says of the document that the row belonged to
@@ -122,12 +143,12 @@ func (a *assembler) withoutDocument(rel *relation) {
 // removed takes the end of a row, or of its belonging to a document. Of a
 // deletion only what the old tuple carries is known.
 func (a *assembler) removed(rel *relation, id []byte) error {
-	doc, isNew := a.docs.touch(rel.route.document(), id)
 	if rel.route.parent != nil {
-		doc.lookup = doc.lookup || isNew
+		a.touchParent(rel.route.parent, id)
 		return nil
 	}
-	doc.route, doc.deleted, doc.lookup = rel.route, true, false
+	doc := a.touch(rel.route, id)
+	doc.route, doc.hasRow, doc.deleted, doc.lookup = rel.route, true, true, false
 	for i := range rel.attrs {
 		v, known := rel.attrs[i].before(a.row.OldKind, a.row.Old)
 		if err := a.setValue(doc, i, v, known); err != nil {
@@ -139,7 +160,7 @@ func (a *assembler) removed(rel *relation, id []byte) error {
 
 // setValues takes the values of a document from its row.
 func (a *assembler) setValues(doc *document, rel *relation) error {
-	doc.route, doc.deleted, doc.lookup = rel.route, false, false
+	doc.route, doc.hasRow, doc.deleted, doc.lookup = rel.route, true, false, false
 	for i := range rel.attrs {
 		v, known := rel.attrs[i].now(&a.row)
 		if !known {

@@ -25,6 +25,7 @@ type session struct {
 	deps         *Deps
 	routes       map[TableName]*route
 	publications []string
+	messages     *messages // the publisher's; of the receiving goroutine
 	counters     *counters
 	log          *slog.Logger
 	routed       map[uint32]TableName                        // the publisher's; of the receiving goroutine
@@ -91,11 +92,13 @@ func (s *session) prepare() {
 		epoch:          s.cfg.Epoch,
 		pieceDocuments: s.cfg.PieceDocuments,
 		pieceBytes:     s.cfg.PieceBytes,
+		ordered:        ordered(s.routes),
 		routes:         s.routes,
 		routed:         s.routed,
 		names:          s.namesOf,
 		queue:          s.queue,
 		xids:           &s.xids,
+		messages:       s.messages,
 		counters:       s.counters,
 		log:            s.log,
 		relations:      make(map[uint32]*relation),

@@ -31,6 +31,15 @@ type Stats struct {
 	Ignored uint64
 	// Truncates counts the routed tables that a TRUNCATE emptied.
 	Truncates uint64
+	// Suppressed counts changes that a suppress message left out.
+	Suppressed uint64
+	// MessagesIgnored counts logical messages with the publisher's prefix that
+	// were not heeded: because they were not transactional, or asked to suppress
+	// where Config.AllowSuppress does not let them.
+	MessagesIgnored uint64
+	// Malformed counts transactional messages with the publisher's prefix that
+	// could not be read.
+	Malformed uint64
 	// ReceivedLSN is the highest position that the server has sent.
 	ReceivedLSN uint64
 	// FlushedLSN is the highest position that the server has been told it may
@@ -46,6 +55,8 @@ type counters struct {
 	sessions, transactions, rows         atomic.Uint64
 	published, acknowledged, parentsGone atomic.Uint64
 	withoutDocument, ignored, truncates  atomic.Uint64
+	suppressed                           atomic.Uint64
+	messagesIgnored, malformed           atomic.Uint64
 	receivedLSN, flushedLSN              atomic.Uint64
 }
 
@@ -62,6 +73,9 @@ func (c *counters) stats() Stats {
 		WithoutDocument: c.withoutDocument.Load(),
 		Ignored:         c.ignored.Load(),
 		Truncates:       c.truncates.Load(),
+		Suppressed:      c.suppressed.Load(),
+		MessagesIgnored: c.messagesIgnored.Load(),
+		Malformed:       c.malformed.Load(),
 		FlushedLSN:      c.flushedLSN.Load(),
 		ReceivedLSN:     c.receivedLSN.Load(),
 	}

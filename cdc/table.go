@@ -31,6 +31,10 @@ type Table struct {
 	// Parent makes the table a satellite: a change of its rows is a change of
 	// the parent's document. Zero otherwise.
 	Parent TableName
+	// Order says which documents of a transaction come first: those with the
+	// lower one. Positions depend on it. Tables with one topic have one order.
+	// Not for satellites, whose documents are their parent's.
+	Order int
 }
 
 // Satellite reports whether the table belongs to a parent's documents.
@@ -82,8 +86,8 @@ func (t *Table) validate(all []Table) error {
 		}
 		return errors.Join(faults...)
 	}
-	if t.Topic != "" || !t.DocumentType.IsZero() || !t.DocumentSubtype.IsZero() || !t.Domain.IsZero() || t.Deleted.Column != "" {
-		fault("a table with a parent takes topic, types, domain and deletion from the parent: remove them here")
+	if t.Topic != "" || !t.DocumentType.IsZero() || !t.DocumentSubtype.IsZero() || !t.Domain.IsZero() || t.Deleted.Column != "" || t.Order != 0 {
+		fault("a table with a parent takes topic, types, domain, deletion and order from the parent: remove them here")
 	}
 	parent := findTable(all, t.Parent)
 	switch {
