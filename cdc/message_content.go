@@ -1,13 +1,8 @@
 package cdc
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"changefeed"
@@ -40,7 +35,7 @@ func parseMessage(content []byte) (m messageContent, err error) {
 	case !utf8.Valid(content):
 		return m, errors.New("it is not UTF-8")
 	}
-	r := messageReader{json.NewDecoder(bytes.NewReader(content))}
+	r := &messageReader{text: content}
 	members := 0
 	err = r.object("it", func(name string) (err error) {
 		members++
@@ -57,7 +52,7 @@ func parseMessage(content []byte) (m messageContent, err error) {
 	if err != nil {
 		return messageContent{}, err
 	}
-	if _, err := r.Token(); !errors.Is(err, io.EOF) {
+	if r.peek() != endOfText {
 		return messageContent{}, errors.New("something follows its JSON object")
 	}
 	if members != 1 || !m.suppress && m.change == nil {
@@ -66,34 +61,7 @@ func parseMessage(content []byte) (m messageContent, err error) {
 	return m, nil
 }
 
-// messageReader reads JSON of a known shape, and nothing deeper.
-type messageReader struct{ *json.Decoder }
-
-// object calls member for each member, which has to read its value.
-func (r messageReader) object(what string, member func(name string) error) error {
-	if token, err := r.token(); err != nil || token != json.Delim('{') {
-		return wrongType(what, "an object", err)
-	}
-	var seen []string
-	for r.More() {
-		token, err := r.token()
-		if err != nil {
-			return err
-		}
-		name, _ := token.(string) // nothing else can be there
-		if slices.Contains(seen, name) {
-			return fmt.Errorf("%s is there twice", quoted(name))
-		}
-		seen = append(seen, name)
-		if err := member(name); err != nil {
-			return err
-		}
-	}
-	_, err := r.token()
-	return err
-}
-
-func (r messageReader) change(what string) (*messageChange, error) {
+func (r *messageReader) change(what string) (*messageChange, error) {
 	c := &messageChange{}
 	err := r.object(what, func(name string) (err error) {
 		switch name {
@@ -102,17 +70,17 @@ func (r messageReader) change(what string) (*messageChange, error) {
 		case "document_id":
 			c.documentID, err = r.name(name)
 		case "document_type":
-			c.documentType, err = r.text(name)
+			c.documentType, err = r.value(name)
 		case "document_subtype":
-			c.documentSubtype, err = r.text(name)
+			c.documentSubtype, err = r.value(name)
 		case "domain":
-			c.domain, err = r.text(name)
+			c.domain, err = r.value(name)
 		case "is_deletion":
 			c.isDeletion, err = r.flag(name)
 		case "data_source_type":
-			c.dataSourceType, err = r.text(name)
+			c.dataSourceType, err = r.value(name)
 		case "data_source_name":
-			c.dataSourceName, err = r.text(name)
+			c.dataSourceName, err = r.value(name)
 		default:
 			err = unknownMember(name)
 		}
@@ -137,58 +105,6 @@ func (c *messageChange) validate() error {
 		return fmt.Errorf("data_source_type is %s: want %s, %s or null", quoted(sourceType), sql, couch)
 	}
 	return nil
-}
-
-// name reads a string; null is empty.
-func (r messageReader) name(what string) (string, error) {
-	t, err := r.text(what)
-	return t.String, err
-}
-
-// text reads a string or null. A zero byte is refused: no text of PostgreSQL has
-// one.
-func (r messageReader) text(what string) (changefeed.Text, error) {
-	token, err := r.token()
-	switch value := token.(type) {
-	case string:
-		if strings.IndexByte(value, 0) >= 0 {
-			return changefeed.Text{}, fmt.Errorf("%s holds a zero byte", what)
-		}
-		return changefeed.NewText(value), nil
-	case nil:
-		return changefeed.Text{}, err
-	default:
-		return changefeed.Text{}, wrongType(what, "a string or null", err)
-	}
-}
-
-// flag reads a boolean. Null is false.
-func (r messageReader) flag(what string) (bool, error) {
-	token, err := r.token()
-	switch value := token.(type) {
-	case bool:
-		return value, nil
-	case nil:
-		return false, err
-	default:
-		return false, wrongType(what, "true or false", err)
-	}
-}
-
-func (r messageReader) token() (json.Token, error) {
-	token, err := r.Token()
-	if err != nil {
-		return nil, fmt.Errorf("it is not JSON: %w", err)
-	}
-	return token, nil
-}
-
-// wrongType is the error of a value of another type, unless there is one already.
-func wrongType(what, want string, err error) error {
-	if err != nil {
-		return err
-	}
-	return fmt.Errorf("%s is not %s", what, want)
 }
 
 func unknownMember(name string) error { return fmt.Errorf("%s is not known", quoted(name)) }

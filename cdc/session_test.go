@@ -41,10 +41,21 @@ func TestStatusIsWrittenThroughAnHourOfSilence(t *testing.T) {
 	})
 }
 
+func TestMessagesAreAskedForWhereTheServerSendsThem(t *testing.T) {
+	for version, asked := range map[string]bool{"13.22": false, "14.0": true, "18beta1": true, "9.6.24": false, "devel": false} {
+		script(t, nil, func(t *testing.T, s *scripted) {
+			s.server.SetVersion(version)
+			if stream := s.streaming(); strings.Contains(stream.Command, "messages 'true'") != asked {
+				t.Errorf("version %s: %s", version, stream.Command)
+			}
+		})
+	}
+}
+
 func TestReplicationStartsWhereTheServerSaysAndPinsTexts(t *testing.T) {
 	script(t, nil, func(t *testing.T, s *scripted) {
 		stream := s.streaming()
-		want := `START_REPLICATION SLOT changefeed_main LOGICAL 0/0 (proto_version '1', publication_names '"changefeed_main"')`
+		want := `START_REPLICATION SLOT changefeed_main LOGICAL 0/0 (proto_version '1', publication_names '"changefeed_main"', messages 'true')`
 		if strings.TrimSpace(stream.Command) != want {
 			t.Errorf("command %q, want %q", stream.Command, want)
 		}

@@ -40,6 +40,7 @@ type Walsender struct {
 	holder       int // PID that has the slot, 0 for none
 	slotMissing  bool
 	nextXID      uint64
+	version      string
 	open         map[net.Conn]bool
 	attempts     int
 	refusals     int
@@ -53,6 +54,7 @@ func NewWalsender(publications ...string) *Walsender {
 		publications: publications,
 		streams:      make(chan *Stream, 16),
 		nextXID:      1 << 32,
+		version:      "15.0",
 		open:         make(map[net.Conn]bool),
 	}
 }
@@ -128,6 +130,9 @@ func (w *Walsender) SetPublications(names ...string) { w.set(func() { w.publicat
 // SetNextXID sets the server's next transaction id.
 func (w *Walsender) SetNextXID(xid uint64) { w.set(func() { w.nextXID = xid }) }
 
+// SetVersion sets what the server says that its version is, "15.0" at first.
+func (w *Walsender) SetVersion(version string) { w.set(func() { w.version = version }) }
+
 func (w *Walsender) set(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -191,14 +196,14 @@ func (w *Walsender) serve(conn net.Conn) error {
 	}
 	w.mu.Lock()
 	w.startup = startup.Parameters
-	rejection := w.rejection
+	rejection, version := w.rejection, w.version
 	w.mu.Unlock()
 	if rejection != nil {
 		backend.Send(rejection)
 		return backend.Flush()
 	}
 	backend.Send(&pgproto3.AuthenticationOk{})
-	backend.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: "15.0"})
+	backend.Send(&pgproto3.ParameterStatus{Name: "server_version", Value: version})
 	backend.Send(&pgproto3.BackendKeyData{ProcessID: 1, SecretKey: []byte{0, 0, 0, 1}})
 	for {
 		backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
