@@ -130,10 +130,17 @@ func (f *fakeParents) Columns(_ context.Context, at Seen, ids, columns []string)
 	return out, nil
 }
 
+// testEnd is what a pipeline needs of a test, be it one of testing or of rapid.
+type testEnd interface {
+	Context() context.Context
+	Helper()
+	Fatal(args ...any)
+}
+
 // pipeline is a session without its connection: messages go in, and the changes
 // come out in a memory sink.
 type pipeline struct {
-	testing.TB
+	testEnd
 	assembler
 	out   *outlet
 	sink  *changefeed.MemorySink
@@ -143,7 +150,7 @@ type pipeline struct {
 	namesNow map[uint32][]TableName
 }
 
-func newPipeline(tb testing.TB, cfg Config, lookup ParentLookup) *pipeline {
+func newPipeline(tb testEnd, cfg Config, lookup ParentLookup) *pipeline {
 	tb.Helper()
 	if err := cfg.Validate(); err != nil {
 		tb.Fatal(err)
@@ -156,7 +163,7 @@ func newPipeline(tb testing.TB, cfg Config, lookup ParentLookup) *pipeline {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &pipeline{TB: tb, lsn: 1000, namesNow: map[uint32][]TableName{eastID: {{"public", "orders_east"}, {"public", "orders"}}}}
+	p := &pipeline{testEnd: tb, lsn: 1000, namesNow: map[uint32][]TableName{eastID: {{"public", "orders_east"}, {"public", "orders"}}}}
 	log := slog.New(slog.DiscardHandler)
 	window := newWindow(func(lsn uint64) { p.flush = lsn }, func(int) {})
 	p.sink = changefeed.NewMemorySink(func(floor uint64, _ error) { window.acknowledge(floor) })
