@@ -46,8 +46,9 @@
 // # Assembly
 //
 // A transaction is what lies between BEGIN and COMMIT; what was rolled back,
-// savepoints included, is not in the stream. Its documents are numbered from 0 in
-// the order in which its rows touch them first. Of each document only the outcome
+// savepoints included, is not in the stream. Its documents are numbered from 0, and
+// published, by [Table.Order], those of one order as its rows and messages touch
+// them first. Of each document only the outcome
 // is published: delete and then insert is a save, insert and then delete a
 // deletion, a row moved between partitions a save. A change of the document id is
 // a deletion of the old document and a save of the new one. This holds for routes
@@ -65,9 +66,9 @@
 // positions do not depend on what a lookup answers.
 //
 // A transaction of more than [Config.PieceDocuments] documents, or whose routed
-// columns have more than [Config.PieceBytes] bytes of text, is published in
-// pieces, before its COMMIT has been read, the numbers counting on. Only the log
-// decides where it is cut. A document can come once in each piece.
+// columns and messages have more than [Config.PieceBytes] bytes of text, is
+// published in pieces, before its COMMIT has been read, the numbers counting on.
+// Only the log decides where it is cut. A document can come once in each piece.
 //
 // Of a deleted row only the columns of the replica identity are known. What is
 // not known is null; constants are known always. A column that an update does not
@@ -77,6 +78,39 @@
 // Document ids are texts as the server writes them, with the settings that decide
 // that fixed: those of changefeed.TextSettings, which whoever looks an id up by
 // text has to use too.
+//
+// # Messages
+//
+// A transaction can say what to publish by logical messages with the prefix
+// changefeed, which PostgreSQL sends from version 14 on. Others are ignored, and so
+// is one that is not transactional: it may belong to what was rolled back.
+//
+//	{"change": {"topic": …, "document_id": …, "document_type": …, "document_subtype": …,
+//	    "domain": …, "is_deletion": …, "data_source_type": …, "data_source_name": …}}
+//	{"suppress": true}
+//
+// A change message touches a document as a row does, at its place. Of all that
+// touches one document in a transaction, or a piece of one, the word that counts is
+//
+//	that of the document's own rows, before the message or after it;
+//	else what a lookup finds, where satellites have touched it;
+//	else that of the last message: also where a lookup finds nothing.
+//
+// Its topic is one of the tables' or of [Config.Topics], whose order is 0. Without a
+// data source name it has that of the topic's tables, if they have one alone. The
+// document of another name, or of another topic, is not one of the source's tables.
+//
+// After a suppress message, to the end of the transaction and through all its
+// pieces, documents that rows touch for the first time (in the piece) yield
+// nothing; their numbers stay used, so positions do not depend on whether
+// suppression is allowed. A document that was touched before is published, as its
+// rows leave it, those after the message included: a change that told less would be
+// wrong, and would never be put right. A change message publishes its document in
+// any case. A satellite's row suppressed touches nothing that is published.
+//
+// The content is anyone's input. What is not one of the two objects, has another
+// member, a value of another type, no topic or id, or more than 64 KiB, is counted
+// and said, the first at once and the others now and then, and changes nothing.
 //
 // # Names
 //
@@ -142,7 +176,8 @@
 //	deletion without the document id, column not sent         fault in the stream
 //
 // Not faults, but logged and counted: TRUNCATE, which names no rows; rows of tables
-// without a route; rows without a document id.
+// without a route; rows without a document id; messages that are malformed, not
+// transactional, or ask for a suppression that is not allowed.
 //
 // # Drain
 //

@@ -91,6 +91,7 @@ func transcribe(t *testing.T, sql string) string {
 	t.Helper()
 	tr := &transcript{live: newLive(t, readFile(t, "testdata/transcripts/schema.sql"), transcriptRoutes()...), transactions: make(map[uint64]int)}
 	tr.cfg.PieceDocuments = 6
+	tr.cfg.Topics, tr.cfg.AllowSuppress = []string{"elsewhere"}, true
 	tr.init()
 	tr.start()
 	tr.stats = tr.publisher.Stats()
@@ -155,6 +156,9 @@ func (tr *transcript) counts() {
 		{"rows without a document", now.WithoutDocument, tr.stats.WithoutDocument},
 		{"rows ignored", now.Ignored, tr.stats.Ignored},
 		{"tables truncated", now.Truncates, tr.stats.Truncates},
+		{"changes suppressed", now.Suppressed, tr.stats.Suppressed},
+		{"messages not heeded", now.MessagesIgnored, tr.stats.MessagesIgnored},
+		{"messages malformed", now.Malformed, tr.stats.Malformed},
 	} {
 		if count.now != count.before {
 			fmt.Fprintf(&tr.text, "     counted: %d %s\n", count.now-count.before, count.name)

@@ -25,6 +25,7 @@ kafka:
 postgres:
   - name: main
     dsn: ${PG_DSN}
+    allow_suppress: true
     tables:
       - table: public.orders
         topic: orders
@@ -93,6 +94,9 @@ func TestLoadReadsTheWholeFile(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantRoutes(), got.Tables); diff != "" {
 		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"orders"}, got.Topics); diff != "" || !got.AllowSuppress {
+		t.Errorf("suppression allowed: %v, topics of messages:\n%s", got.AllowSuppress, diff)
 	}
 	if got.Slot != "changefeed_main" || got.Publication != "changefeed_main" || got.DSN != "host=main password='a: #'" {
 		t.Errorf("slot %q, publication %q, dsn %q", got.Slot, got.Publication, got.DSN)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -71,13 +72,18 @@ func (c *Config) TopicNames() []string {
 	for _, p := range c.Pillows {
 		names = append(names, p.Topics...)
 	}
-	if c.Kafka != nil {
-		for name := range c.Kafka.Topics {
-			names = append(names, name)
-		}
-	}
+	names = append(names, c.Kafka.TopicNames()...)
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// TopicNames returns the topics that are listed, sorted. They are also those that
+// messages may publish on beside the routes' topics.
+func (k *Kafka) TopicNames() []string {
+	if k == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(k.Topics))
 }
 
 // Topic returns how a topic is made on a number of brokers.

@@ -21,6 +21,7 @@ type Postgres struct {
 	ReplicaDSNFile string  `yaml:"replica_dsn_file"`
 	Slot           string  `yaml:"slot"`
 	Publication    string  `yaml:"publication"`
+	AllowSuppress  bool    `yaml:"allow_suppress"`
 	Tables         []Table `yaml:"tables"`
 }
 
@@ -82,6 +83,7 @@ func (c *Config) Publisher(i int) (cdc.Config, error) {
 	p := &c.Postgres[i]
 	out := cdc.Config{
 		Source: p.Name, DSN: p.DSN, Slot: p.Slot, Publication: p.Publication,
+		Topics: c.Kafka.TopicNames(), AllowSuppress: p.AllowSuppress,
 		StartupTimeout: time.Duration(c.StartupTimeout), DrainTimeout: time.Duration(c.DrainTimeout),
 	}
 	var faults []error

@@ -99,6 +99,7 @@ func (s *Stack) topicsOf(parts Parts) []string {
 	var names []string
 	for _, i := range parts.Sources {
 		names = append(names, s.Config.Postgres[i].Topics()...)
+		names = append(names, s.Config.Kafka.TopicNames()...) // of messages
 	}
 	for _, i := range parts.Pillows {
 		names = append(names, s.Config.Pillows[i].Topics...)
