@@ -159,8 +159,17 @@ func drawStep(t *rapid.T) modelStep {
 		return modelStep{other, func(*model) {}}
 	}
 	named := rapid.SampledFrom([][2]string{
-		{"orders", orders}, {"orders", orders}, {"orders", orders}, {"orders", "main/public.flags"}, {"orders", "elsewhere"},
-		{"audit", audit}, {"audit", audit}, {"audit", orders}, {"extra", "elsewhere"}, {"extra", "elsewhere"}, {"extra", audit},
+		{"orders", orders},
+		{"orders", orders},
+		{"orders", orders},
+		{"orders", "main/public.flags"},
+		{"orders", "elsewhere"},
+		{"audit", audit},
+		{"audit", audit},
+		{"audit", orders},
+		{"extra", "elsewhere"},
+		{"extra", "elsewhere"},
+		{"extra", audit},
 	}).Draw(t, "topic and source")
 	topic, source := named[0], named[1]
 	deleted := rapid.Bool().Draw(t, "deleted")

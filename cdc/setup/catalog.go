@@ -30,7 +30,8 @@ type serverFacts struct {
 	senderTimeout time.Duration // 0: none
 	slotTimeout   time.Duration // idle_replication_slot_timeout, of version 18; 0: none
 	role          string
-	replication   bool // the role may replicate
+	replication   bool     // the role may replicate
+	emitters      []string // functions that write logical messages and that every role may execute, as SQL writes them
 }
 
 // columnLists reports whether publications can have column lists.

@@ -14,7 +14,13 @@ SELECT current_setting('server_version_num')::int, current_database(), pg_is_in_
        current_user,
        -- rds_replication stands for the attribute on servers that do not give it away.
        EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolsuper OR r.rolreplication))
-       OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'rds_replication' AND pg_has_role(current_user, r.oid, 'MEMBER'))`
+       OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'rds_replication' AND pg_has_role(current_user, r.oid, 'MEMBER')),
+       ARRAY(SELECT format('pg_catalog.%I(%s)', f.proname, pg_get_function_identity_arguments(f.oid))
+             FROM pg_proc f
+             WHERE f.pronamespace = 'pg_catalog'::regnamespace AND f.proname = 'pg_logical_emit_message'
+             AND EXISTS (SELECT FROM aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) g
+                         WHERE g.grantee = 0 AND g.privilege_type = 'EXECUTE')
+             ORDER BY 1)`
 
 const tablesQuery = `
 SELECT w.schema, w.name, n.oid IS NOT NULL, coalesce(has_schema_privilege(n.oid, 'USAGE'), false),

@@ -142,6 +142,7 @@ func Preflight(ctx context.Context, conn *pgx.Conn, cfg cdc.Config) (Report, err
 func examine(c *catalog, cfg *cdc.Config) Report {
 	x := &examiner{catalog: c, cfg: cfg, identities: decideIdentities(c, cfg)}
 	x.examineServer()
+	x.examineSuppression()
 	for i := range cfg.Tables {
 		x.examineTable(&cfg.Tables[i])
 	}
