@@ -48,3 +48,14 @@ func TestReadRefusesGapsAndOtherNames(t *testing.T) {
 		}
 	}
 }
+
+// A script reaches databases of every encoding as it is.
+func TestScriptsAreASCII(t *testing.T) {
+	for _, set := range []sql.Set{sql.State(), sql.Source()} {
+		for _, m := range set.Migrations {
+			if i := strings.IndexFunc(m.SQL, func(r rune) bool { return r > 0x7f }); i >= 0 {
+				t.Errorf("%s %04d_%s: not ASCII from %.20q on", set.Table, m.Number, m.Name, m.SQL[i:])
+			}
+		}
+	}
+}

@@ -7,7 +7,7 @@
 --
 --     REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC;
 --     REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, bytea) FROM PUBLIC;
---     GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, bytea) TO …;
+--     GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, bytea) TO some_role;
 --
 -- To revoke EXECUTE on the functions below, or USAGE on the schema, hides them and protects nothing.
 
