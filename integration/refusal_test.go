@@ -79,8 +79,8 @@ func TestADryRunChangesNothingAndCanBeReadByPrograms(t *testing.T) {
 	if !strings.Contains(script, "CREATE PUBLICATION changefeed_shop") {
 		t.Errorf("no publication in:\n%s", script)
 	}
-	if rows := s.must(t, "init", "--dry-run", "--json").stdout; strings.Count(rows, `"source":"shop"`) != 2 || !strings.Contains(rows, `{"topic":"orders"`) {
-		t.Errorf("want two steps and a topic:\n%s", rows)
+	if rows := s.must(t, "init", "--dry-run", "--json").stdout; strings.Count(rows, `"source":"shop"`) != 3 || strings.Count(rows, `"state":true`) != 1 || !strings.Contains(rows, `{"topic":"orders"`) {
+		t.Errorf("want three steps, one of the state and a topic:\n%s", rows)
 	}
 	psql := localpgtest.Command(t, s.server, s.database, "psql", "-v", "ON_ERROR_STOP=1", "-q")
 	psql.Stdin = strings.NewReader(script)
@@ -88,7 +88,7 @@ func TestADryRunChangesNothingAndCanBeReadByPrograms(t *testing.T) {
 		t.Fatalf("psql: %v\n%s", err, out)
 	}
 	s.must(t, "init") // finds the script's work done
-	if rows := s.must(t, "init", "--dry-run", "--json").stdout; strings.Contains(rows, `"source"`) {
+	if rows := s.must(t, "init", "--dry-run", "--json").stdout; strings.Contains(rows, `"source"`) || strings.Contains(rows, `"state"`) {
 		t.Errorf("something is left after the script:\n%s", rows)
 	}
 }

@@ -23,7 +23,7 @@ type cli struct {
 
 	Demo    demoCommand    `cmd:"" help:"Show the whole path on a private PostgreSQL: needs no configuration."`
 	Check   checkCommand   `cmd:"" help:"Check databases, brokers and report tables; print what to do about each finding."`
-	Init    initCommand    `cmd:"" help:"Make replica identities, publications, slots and topics."`
+	Init    initCommand    `cmd:"" help:"Make functions, replica identities, publications, slots, state tables and topics."`
 	Run     runCommand     `cmd:"" help:"Run everything configured in one process."`
 	Publish publishCommand `cmd:"" help:"Publish the changes of databases."`
 	Pillow  pillowCommand  `cmd:"" help:"Run and list pillows."`

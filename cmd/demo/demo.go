@@ -108,11 +108,11 @@ func (d *demo) stacks() (demo, setup *stack.Stack, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	configured, err := d.shop.configuration(dsn)
+	configured, err := d.shop.configuration(dsn, dsn)
 	if err != nil {
 		return nil, nil, err
 	}
-	privileged, err := d.shop.configuration(d.shop.server.DSN(database))
+	privileged, err := d.shop.configuration(d.shop.server.DSN(database), dsn)
 	if err != nil {
 		return nil, nil, err
 	}

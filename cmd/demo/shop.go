@@ -108,12 +108,13 @@ func (s shop) connect(ctx context.Context, role string) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// configuration is what changefeed.yaml would say, for a given connection
-// string. The broker's files are in the server's directory, which goes with the
-// process, however that ends.
-func (s shop) configuration(dsn string) (*config.Config, error) {
+// configuration is what changefeed.yaml would say, for connection strings of the
+// source and of the state. The broker's files are in the server's directory, which
+// goes with the process, however that ends.
+func (s shop) configuration(dsn, state string) (*config.Config, error) {
 	kind, order, notNull := "kind", "Order", "not null"
 	cfg := &config.Config{
+		State:   config.State{DSN: state},
 		DataDir: filepath.Join(s.server.Dir(), "changefeed-data"),
 		Postgres: []config.Postgres{{
 			Name: database,

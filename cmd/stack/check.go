@@ -27,7 +27,11 @@ func (s *Stack) Check(ctx context.Context) ([]setup.Finding, error) {
 			f.Subject = "source " + s.Config.Postgres[i].Name + ": " + f.Subject
 			found = append(found, f)
 		}
+		functions, err := s.checkFunctions(ctx, i)
+		found, failures = append(found, functions...), append(failures, err)
 	}
+	remembered, err := s.checkState(ctx)
+	found, failures = append(found, remembered...), append(failures, err)
 	topics, err := s.checkTopics(ctx)
 	found, failures = append(found, topics...), append(failures, err)
 	for i := range s.Config.Pillows {

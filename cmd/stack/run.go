@@ -51,11 +51,19 @@ func (s *Stack) Run(ctx context.Context, parts Parts) error {
 			return err
 		}
 	}
+	if len(parts.Sources) > 0 {
+		if err := s.requireState(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.FindBrokers(ctx); err != nil {
 		return err
 	}
 	if err := s.RequireTopics(ctx, s.topicsOf(parts)); err != nil {
 		return err
+	}
+	if len(s.epochs) > 0 {
+		s.learnEpochs(ctx)
 	}
 	runners, err := s.build(parts)
 	if err != nil {

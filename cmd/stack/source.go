@@ -24,7 +24,11 @@ func (s *Stack) Publisher(i int, noWait bool) (*cdc.Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cdc.New(cfg, cdc.Deps{OpenSink: s.openSink, Parents: lookups, Log: s.Log})
+	deps := cdc.Deps{OpenSink: s.openSink, Parents: lookups, Log: s.Log}
+	if err := s.resume(&deps); err != nil {
+		return nil, err
+	}
+	return cdc.New(cfg, deps)
 }
 
 func (s *Stack) openSink(acked changefeed.Acked) (cdc.Sink, error) {
@@ -110,7 +114,7 @@ func (s *Stack) rowStore(i int, cfg *cdc.Config, t *cdc.Table, replica *pgxpool.
 	return postgres.New(postgres.Config{
 		Source: cfg.Source, Schema: t.Name.Schema, Table: t.Name.Name, ID: t.DocumentID,
 		Type: field(t.DocumentType), Domain: field(t.Domain),
-		Primary: primary, Replica: replica, Epoch: cfg.Epoch,
+		Primary: primary, Replica: replica, Epoch: s.epochs[cfg.Source],
 		Log: s.Log.With("source", cfg.Source, "table", t.Name.String()),
 	})
 }

@@ -21,16 +21,19 @@ type Stack struct {
 	Config *config.Config
 	Log    *slog.Logger
 
-	stores *docstore.Registry // once asked for
+	stores *docstore.Registry         // once asked for
+	epochs map[string]*postgres.Epoch // by source
 
 	mu      sync.Mutex
-	pools   map[string]*pgxpool.Pool // by connection string
-	brokers []kgo.Opt                // once found
+	pools   map[poolKey]*pgxpool.Pool
+	brokers []kgo.Opt // once found
 }
 
 // New returns a Stack for a complete configuration. It connects to nothing.
 func New(cfg *config.Config, log *slog.Logger) *Stack {
-	return &Stack{Config: cfg, Log: log, pools: make(map[string]*pgxpool.Pool)}
+	s := &Stack{Config: cfg, Log: log, pools: make(map[poolKey]*pgxpool.Pool)}
+	s.epochs = s.newEpochs()
+	return s
 }
 
 // Close closes the connection pools. Nothing built from the stack may run then.
@@ -43,15 +46,24 @@ func (s *Stack) Close() {
 	clear(s.pools)
 }
 
-// pool returns the pool for a connection string. It connects when first used.
-// It is not made in anybody's context, because it outlives whoever asks first.
+// poolKey tells pools apart: those of one connection string can have different
+// settings.
+type poolKey struct{ purpose, dsn string }
+
+// pool returns the pool for documents and report tables of a connection string.
 func (s *Stack) pool(dsn string) (*pgxpool.Pool, error) {
+	return s.poolOf(poolKey{"documents", dsn}, postgres.ConnConfig)
+}
+
+// poolOf returns the pool of a key. It connects when first used. It is not made in
+// anybody's context, because it outlives whoever asks first.
+func (s *Stack) poolOf(key poolKey, configure func(dsn string) (*pgxpool.Config, error)) (*pgxpool.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if pool, ok := s.pools[dsn]; ok {
+	if pool, ok := s.pools[key]; ok {
 		return pool, nil
 	}
-	cfg, err := postgres.ConnConfig(dsn)
+	cfg, err := configure(key.dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +71,7 @@ func (s *Stack) pool(dsn string) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make connection pool: %w", err)
 	}
-	s.pools[dsn] = pool
+	s.pools[key] = pool
 	return pool, nil
 }
 

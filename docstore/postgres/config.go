@@ -29,8 +29,9 @@ type Config struct {
 	// must follow the primary: one that a failover left behind on a timeline of
 	// its own is not noticed. Both pools are made from ConnConfig.
 	Primary, Replica *pgxpool.Pool
-	// Epoch is the source's current epoch, 1 or more.
-	Epoch uint32
+	// Epoch is what is known of the source's current epoch. A horizon of a newer one
+	// raises it. Default: one that knows nothing.
+	Epoch *Epoch
 	// VisibilityWait is how long to look again for a horizon that is not visible.
 	// Default: docstore.DefaultVisibilityWait.
 	VisibilityWait time.Duration
@@ -53,6 +54,9 @@ func (f Field) valid() bool { return f.Column == "" || !f.Constant.Valid }
 func (c Config) withDefaults() Config {
 	if c.VisibilityWait == 0 {
 		c.VisibilityWait = docstore.DefaultVisibilityWait
+	}
+	if c.Epoch == nil {
+		c.Epoch = NewEpoch(nil)
 	}
 	return c
 }
@@ -79,9 +83,6 @@ func (c Config) Validate() error {
 	}
 	if !c.Type.valid() || !c.Domain.valid() {
 		fault("type and domain are each a constant or a column, not both")
-	}
-	if c.Epoch == 0 {
-		fault("no epoch: the first one is 1")
 	}
 	if c.VisibilityWait < 0 {
 		fault("visibility wait %s: it is negative", c.VisibilityWait)

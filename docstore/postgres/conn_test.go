@@ -80,7 +80,7 @@ func TestConfigReportsEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("New takes an empty configuration")
 	}
-	for _, word := range []string{"source", "schema", `""`, `"a"`, "type", "negative", "epoch", "logger", "primary"} {
+	for _, word := range []string{"source", "schema", `""`, `"a"`, "type", "negative", "logger", "primary"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("the error does not speak of %s:\n%v", word, err)
 		}
@@ -98,7 +98,7 @@ func TestConfigRefusesPoolsWithoutTheSettings(t *testing.T) {
 	}
 	defer pool.Close()
 	_, err = postgres.New(postgres.Config{
-		Source: "main", Schema: "public", Table: "t", ID: []string{"id"}, Epoch: 1, Log: slog.New(slog.DiscardHandler),
+		Source: "main", Schema: "public", Table: "t", ID: []string{"id"}, Log: slog.New(slog.DiscardHandler),
 		Primary: openPool(t, "host=/nowhere user=u"), Replica: pool,
 	})
 	if err == nil || !strings.Contains(err.Error(), "replica") || !strings.Contains(err.Error(), "ConnConfig") {

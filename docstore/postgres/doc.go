@@ -57,9 +57,12 @@
 //
 // A horizon of an older epoch than the source's waits for nothing, on the
 // primary: what that epoch committed is either visible there or gone for good,
-// and its transaction ids say nothing about this epoch's. One of a newer epoch is
-// an error. Changes without a position, or without a transaction id, are waited
-// for as far as the others of their batch go.
+// and its transaction ids say nothing about this epoch's. The source's epoch is
+// the highest that is known: what its publisher has saved, and what horizons have
+// shown. Where it is not known that an epoch is over, its transaction ids can lie
+// in the future of this server. So where a horizon does not become visible, the
+// epoch is asked for again before the batch fails. Changes without a position, or
+// without a transaction id, are waited for as far as the others of their batch go.
 //
 // # Row-level security
 //

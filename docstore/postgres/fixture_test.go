@@ -46,13 +46,13 @@ func execute(tb testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
 	}
 }
 
-// newStore makes a store over public.documents (id, …) of source "main", epoch
-// 1, after the changes of prepare.
+// newStore makes a store over public.documents (id, …) of source "main", after
+// the changes of prepare.
 func newStore(tb testing.TB, pool *pgxpool.Pool, prepare ...func(*postgres.Config)) *postgres.RowStore {
 	tb.Helper()
 	cfg := postgres.Config{
 		Source: "main", Schema: "public", Table: "documents", ID: []string{"id"},
-		Primary: pool, Epoch: 1, VisibilityWait: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Primary: pool, VisibilityWait: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, change := range prepare {
 		change(&cfg)

@@ -56,6 +56,7 @@ func (s *RowStore) readVisible(ctx context.Context, marks *docstore.Marks, r req
 	}
 	var enough <-chan time.Time
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
+		marks = s.current(marks) // another read may have met a newer epoch
 		missing, err := look(ctx, s.cfg.Primary, marks, r)
 		if err != nil || missing == "" {
 			return err
@@ -73,12 +74,27 @@ func (s *RowStore) readVisible(ctx context.Context, marks *docstore.Marks, r req
 		case <-again.C:
 		case <-enough:
 			again.Stop()
-			return fmt.Errorf("source %s: %s, after %s: %w", s.cfg.Source, missing, s.cfg.VisibilityWait, docstore.ErrNotVisible)
+			if err := s.notVisible(ctx, marks, missing); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			again.Stop()
 			return ctx.Err()
 		}
 	}
+}
+
+// notVisible returns the error about a horizon that has not become visible, or
+// nil where its epoch turns out to be over.
+func (s *RowStore) notVisible(ctx context.Context, marks *docstore.Marks, missing string) error {
+	err := s.cfg.Epoch.Learn(ctx)
+	if s.current(marks) == nil {
+		return nil
+	}
+	if err != nil {
+		missing += fmt.Sprintf(" (nor can it be told whether epoch %d of the source is over: %v)", marks.Epoch, err)
+	}
+	return fmt.Errorf("source %s: %s, after %s: %w", s.cfg.Source, missing, s.cfg.VisibilityWait, docstore.ErrNotVisible)
 }
 
 // look asks one server once. It returns what of marks the server does not show

@@ -139,10 +139,7 @@ func (s *RowStore) read(ctx context.Context, at docstore.Horizon, list, ids []st
 	if err != nil {
 		return nil, err
 	}
-	marks, err := s.marks(at)
-	if err != nil {
-		return nil, err
-	}
+	marks := s.marks(at)
 	if len(b.ids) == 0 {
 		return b, ctx.Err()
 	}
@@ -173,16 +170,21 @@ func (s *RowStore) statement(d *description, list []string) string {
 }
 
 // marks returns what a read has to see of this source: nil for nothing.
-func (s *RowStore) marks(at docstore.Horizon) (*docstore.Marks, error) {
+func (s *RowStore) marks(at docstore.Horizon) *docstore.Marks {
 	m := at[s.cfg.Source]
-	switch {
-	case m == nil || m.Epoch < s.cfg.Epoch:
-		return nil, nil
-	case m.Epoch > s.cfg.Epoch:
-		return nil, fmt.Errorf("changes are of epoch %d of source %s, and this process knows epoch %d: restart it, so that it reads the epoch again",
-			m.Epoch, s.cfg.Source, s.cfg.Epoch)
+	if m == nil {
+		return nil
 	}
-	return m, nil
+	s.cfg.Epoch.Raise(m.Epoch)
+	return s.current(m)
+}
+
+// current returns marks, or nil where they are of an epoch that is over.
+func (s *RowStore) current(m *docstore.Marks) *docstore.Marks {
+	if m != nil && m.Epoch < s.cfg.Epoch.Known() {
+		return nil
+	}
+	return m
 }
 
 // explain adds what to do about an error of the server.

@@ -115,26 +115,6 @@ func TestWhatIsNotVisibleIsNamed(t *testing.T) {
 	}
 }
 
-func TestAHorizonOfAnOlderEpochWaitsForNothing(t *testing.T) {
-	pool := openDatabase(t)
-	execute(t, pool, `CREATE TABLE documents (id int PRIMARY KEY); INSERT INTO documents VALUES (1)`)
-	store := newStore(t, pool, func(cfg *postgres.Config) { cfg.Epoch = 3 })
-	at := docstore.Horizon{"main": {Epoch: 2, XIDs: []uint64{1 << 40}, LSN: 1 << 50}}
-	if r := getMany(t, store, at, "1")[0]; r.Err != nil {
-		t.Error(r.Err)
-	}
-}
-
-func TestAHorizonOfANewerEpochIsAnError(t *testing.T) {
-	pool := openDatabase(t)
-	execute(t, pool, `CREATE TABLE documents (id int PRIMARY KEY); INSERT INTO documents VALUES (1)`)
-	store := newStore(t, pool, func(cfg *postgres.Config) { cfg.Epoch = 3 })
-	_, err := store.GetMany(t.Context(), docstore.Horizon{"main": {Epoch: 4, XIDs: []uint64{1}}}, []string{"1"})
-	if err == nil || errors.Is(err, docstore.ErrNotVisible) || !strings.Contains(err.Error(), "restart") {
-		t.Errorf("GetMany: %v, want an error that says to restart", err)
-	}
-}
-
 func TestAHorizonWithoutTransactionsWaitsForNothingOnThePrimary(t *testing.T) {
 	pool := openDatabase(t)
 	execute(t, pool, `CREATE TABLE documents (id int PRIMARY KEY); INSERT INTO documents VALUES (1)`)
