@@ -91,7 +91,13 @@ func newRole(t *testing.T, owner *pgxpool.Pool, dsn string) (name, roleDSN strin
 }
 
 // refused wants a *state.SchemaError with these texts.
-func refused(t *testing.T, err error, texts ...string) *state.SchemaError {
+func refused(t *testing.T, err error, texts ...string) {
+	t.Helper()
+	_ = refusalOf(t, err, texts...)
+}
+
+// refusalOf is refused, for those who want to look at the error.
+func refusalOf(t *testing.T, err error, texts ...string) *state.SchemaError {
 	t.Helper()
 	refusal, ok := errors.AsType[*state.SchemaError](err)
 	if !ok {

@@ -100,10 +100,13 @@ func lock(ctx context.Context, tx pgx.Tx) error {
 func (f *inspection) run(ctx context.Context, tx pgx.Tx, set sql.Set, m *sql.Migration) error {
 	for _, statements := range Script(set, *m) {
 		_, err := tx.Exec(ctx, statements)
-		if sqlState(err) == codeInsufficientPrivilege {
+		switch code := sqlState(err); {
+		case code == codeInsufficientPrivilege:
 			return f.unprivileged(err)
-		}
-		if err != nil {
+		case code == codeDuplicateTable || code == codeDuplicateFunction:
+			return fmt.Errorf("migration %04d_%s: %w: it has been made, but is not recorded in %s.%s: restore that table from a backup, "+
+				"or drop the objects of the set, which sql/README.md names", m.Number, m.Name, err, sql.Schema, set.Table)
+		case err != nil:
 			return fmt.Errorf("migration %04d_%s: %w", m.Number, m.Name, err)
 		}
 	}

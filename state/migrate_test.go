@@ -130,7 +130,7 @@ func TestAnotherScriptOfTheSameNumberIsRefused(t *testing.T) {
 	}
 	other := madeUp(t, firstScript, "INSERT INTO changefeed.fruits VALUES ('quince')")
 	_, err := state.Migrate(t.Context(), pool, other)
-	refusal := refused(t, err, "another build", "0002_b.sql")
+	refusal := refusalOf(t, err, "another build", "0002_b.sql")
 	for _, statement := range refusal.SQL { // whoever has looked can say so
 		execute(t, pool, statement)
 	}
@@ -146,7 +146,7 @@ func TestCheckTellsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t)
 	s := state.New(pool)
-	if refusal := refused(t, s.Check(t.Context()), "no state tables"); refusal.Command != "changefeed init" {
+	if refusal := refusalOf(t, s.Check(t.Context()), "no state tables"); refusal.Command != "changefeed init" {
 		t.Errorf("command %q, want changefeed init", refusal.Command)
 	}
 	migrate(t, s)
@@ -157,6 +157,10 @@ func TestCheckTellsWhatIsMissing(t *testing.T) {
 	refused(t, s.Check(t.Context()), "dropped: changefeed.gaps")
 	execute(t, pool, "DELETE FROM changefeed.state_migrations")
 	refused(t, s.Check(t.Context()), "no state tables")
+	execute(t, pool, "DROP TABLE changefeed.state_migrations")
+	if _, err := s.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "not recorded in changefeed.state_migrations") {
+		t.Errorf("tables without their record: %v", err)
+	}
 }
 
 // A role gets by with what the remedies give it.
@@ -167,7 +171,7 @@ func TestRemediesAboutRightsSuffice(t *testing.T) {
 	_, roleDSN := newRole(t, owner, dsn)
 	s := state.New(openPool(t, roleDSN))
 	_, err := s.Migrate(t.Context())
-	obey(t, owner, refused(t, err, "make a schema"))
+	obey(t, owner, refusalOf(t, err, "make a schema"))
 	migrate(t, s)
 	if err := s.Check(t.Context()); err != nil {
 		t.Error(err)
@@ -176,7 +180,7 @@ func TestRemediesAboutRightsSuffice(t *testing.T) {
 	_, otherDSN := newRole(t, owner, dsn)
 	other := state.New(openPool(t, otherDSN))
 	for _, problem := range []string{"may not use the schema", "may not read", "lacks rights"} {
-		obey(t, owner, refused(t, other.Check(t.Context()), problem))
+		obey(t, owner, refusalOf(t, other.Check(t.Context()), problem))
 	}
 	if err := other.Check(t.Context()); err != nil {
 		t.Fatal(err)
@@ -190,7 +194,7 @@ func TestRemediesAboutRightsSuffice(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = state.Migrate(t.Context(), openPool(t, otherDSN), sql.Source())
-	obey(t, owner, refused(t, err, "may not make"))
+	obey(t, owner, refusalOf(t, err, "may not make"))
 	if _, err = state.Migrate(t.Context(), openPool(t, otherDSN), sql.Source()); err != nil {
 		t.Error(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -45,7 +47,7 @@ func ConnConfig(dsn string) (*pgxpool.Config, error) {
 	if params["application_name"] == "" {
 		params["application_name"] = "changefeed"
 	}
-	params["statement_timeout"] = fmt.Sprint(statementTimeout.Milliseconds())
+	params["statement_timeout"] = strconv.FormatInt(statementTimeout.Milliseconds(), 10)
 	if t := cfg.ConnConfig.ConnectTimeout; t == 0 || t > connectTimeout {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
 	}
@@ -71,6 +73,9 @@ const (
 	codeUniqueViolation       = "23505"
 	codeDuplicateSchema       = "42P06"
 	codeDuplicateTable        = "42P07"
+	codeDuplicateFunction     = "42723"
+	codeUndefinedDatabase     = "3D000"
+	classAuthorization        = "28" // how its codes begin
 )
 
 // sqlState returns the code of a server's error, or "".
@@ -86,14 +91,19 @@ func explain(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errSilent) {
 		return fmt.Errorf("%w: %w", errSilent, err)
 	}
-	switch sqlState(err) {
+	switch code := sqlState(err); code {
 	case codeUndefinedTable, codeUndefinedSchema:
 		return fmt.Errorf("%w: the state schema is missing or older than this program: run \"changefeed init\"", err)
 	case codeInsufficientPrivilege:
 		return fmt.Errorf("%w: \"changefeed check\" prints the GRANT that is missing", err)
 	case codeReadOnly:
 		return fmt.Errorf("%w: state.dsn must lead to the primary (target_session_attrs=read-write finds it among several hosts)", err)
+	case codeUndefinedDatabase:
+		return fmt.Errorf("%w: create it, or correct state.dsn", err)
 	default:
+		if strings.HasPrefix(code, classAuthorization) {
+			return fmt.Errorf("%w: check user and password of state.dsn, and pg_hba.conf", err)
+		}
 		return err
 	}
 }
