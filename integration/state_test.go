@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"changefeed/internal/localpg"
 	"changefeed/internal/localpg/localpgtest"
@@ -58,4 +59,16 @@ CREATE SCHEMA changefeed AUTHORIZATION feed; CREATE SCHEMA report AUTHORIZATION 
 	publisher := s.start(t, "publish")
 	publisher.waitFor(t, "replication started")
 	publisher.stop(t)
+}
+
+func TestTheFunctionsPublishAndSuppress(t *testing.T) {
+	s := newOrdersSite(t)
+	s.configure(t, strings.Replace(ordersConfiguration, "dsn: ${PG_DSN}", "dsn: ${PG_DSN}\n    allow_suppress: true", 1))
+	p := s.startParts(t)
+	s.exec(t, "BEGIN; SELECT changefeed.suppress(); INSERT INTO orders VALUES (1, 1), (2, 2); COMMIT")
+	s.exec(t, "SELECT changefeed.publish('orders', '1', document_type => 'Order')")
+	s.exec(t, "INSERT INTO orders VALUES (3, 3)")
+	s.becomesZero(t, time.Minute, "SELECT 2 - count(*) FROM order_report WHERE id IN (1, 3)")
+	s.becomesZero(t, 0, "SELECT count(*) FROM order_report WHERE id = 2")
+	p.stop(t)
 }

@@ -100,9 +100,9 @@ func TestSuppressAndPublishWriteMessages(t *testing.T) {
 	s.execute(t, "SELECT changefeed.publish('orders', '42')")
 	s.wants(t, `{"change": {"topic": "orders", "document_id": "42", "document_type": null, "document_subtype": null, "domain": null, "is_deletion": false}}`)
 
-	s.execute(t, `SELECT changefeed.publish('orders', 'a "quoted" ☃ id', 'Order', 'gift', 'acme', true, 'main/public.orders', 'postgres')`)
+	s.execute(t, `SELECT changefeed.publish('orders', 'a "quoted" ☃ id', 'Order', 'gift', 'acme', true, 'main/public.orders', 'sql')`)
 	s.wants(t, `{"change": {"topic": "orders", "document_id": "a \"quoted\" ☃ id", "document_type": "Order", "document_subtype": "gift", "domain": "acme",
-		"is_deletion": true, "data_source_name": "main/public.orders", "data_source_type": "postgres"}}`)
+		"is_deletion": true, "data_source_name": "main/public.orders", "data_source_type": "sql"}}`)
 
 	s.execute(t, "SELECT changefeed.publish('orders', '42', is_deletion => NULL, data_source_name => 'main/public.orders')")
 	s.wants(t, `{"change": {"topic": "orders", "document_id": "42", "document_type": null, "document_subtype": null, "domain": null,
