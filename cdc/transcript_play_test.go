@@ -1,0 +1,209 @@
+package cdc_test
+
+import (
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"changefeed/cdc"
+)
+
+// player plays a transcript to a publisher.
+type player struct {
+	*live
+
+	script   *transcriptFile
+	sessions map[string]*pgx.Conn // of the application, by prompt
+	said     *warnings
+	redact   func(string) string
+	running  bool
+	seen     int // changes that were told
+	told     int // warnings that were told
+	stats    cdc.Stats
+	commits  map[uint64]commitOf // by commit LSN
+}
+
+// commitOf is a transaction of which changes were told.
+type commitOf struct {
+	number int // as they come, from 1
+	xid    uint64
+}
+
+// scriptSlot is the name that transcripts have for the slot, which has one of its
+// own in each run.
+const scriptSlot = "changefeed_slot"
+
+var logPosition = regexp.MustCompile(`\b[0-9A-F]{1,8}/[0-9A-F]{6,8}\b`)
+
+func newPlayer(t *testing.T, dsn string, script *transcriptFile) *player {
+	t.Helper()
+	db := setupOn(t, dsn, script.schema, script.tables...)
+	db.cfg.StatusInterval = 2 * time.Millisecond // it is waited for after each step
+	db.cfg.PieceDocuments = script.pieces
+	names := strings.NewReplacer(db.cfg.Slot, scriptSlot, db.text("SELECT current_database()"), "DATABASE")
+	return &player{
+		live: &live{setupDB: db, sinks: newSinks()}, script: script, said: &warnings{}, commits: make(map[uint64]commitOf),
+		sessions: map[string]*pgx.Conn{sqlPrompt: applicationSession(t, dsn), otherPrompt: applicationSession(t, dsn)},
+		redact:   func(text string) string { return logPosition.ReplaceAllString(names.Replace(text), "<lsn>") },
+	}
+}
+
+// applicationSession is a session as the application has it, with settings of the
+// database's.
+func applicationSession(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(t.Context()) })
+	return conn
+}
+
+// playAll plays the steps and returns what came of each entry.
+func (p *player) playAll() [][]string {
+	p.Helper()
+	var outputs [][]string
+	for i := range p.script.entries {
+		if e := &p.script.entries[i]; e.prompt != "" {
+			outputs = append(outputs, p.play(e))
+		} else {
+			outputs = append(outputs, nil)
+		}
+	}
+	if p.running {
+		p.drain()
+	}
+	return outputs
+}
+
+// play plays one step and returns what came of it.
+func (p *player) play(e *entry) (output []string) {
+	p.Helper()
+	if e.prompt == commandPrompt {
+		output = p.command(e.input[0])
+	} else {
+		output = p.run(p.sessions[e.prompt], strings.Join(e.input, "\n"))
+	}
+	ended := p.settle()
+	changes := p.changes()
+	output = slices.Concat(output, changes, p.warned(), p.counted(len(changes)), ended)
+	text := p.redact(strings.Join(output, "\n"))
+	return slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
+}
+
+// run runs SQL. It is a simple query, so that several statements without BEGIN are
+// one transaction.
+func (p *player) run(session *pgx.Conn, sql string) []string {
+	p.Helper()
+	sql = strings.ReplaceAll(sql, scriptSlot, p.cfg.Slot)
+	if _, err := session.PgConn().Exec(p.Context(), sql).ReadAll(); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+// command runs what an operator does.
+func (p *player) command(line string) []string {
+	p.Helper()
+	switch line {
+	case "changefeed check":
+		return p.check()
+	case "changefeed init":
+		return p.setUp()
+	case "changefeed publish":
+		p.launch()
+	case "^C":
+		p.stop()
+		<-p.done
+	default:
+		p.Fatalf("unknown command: %s", line)
+	}
+	return nil
+}
+
+// check tells the findings, without those about the server and the role, which are
+// those of the tests.
+func (p *player) check() (lines []string) {
+	p.Helper()
+	for _, f := range p.preflight().Findings {
+		if f.Subject != "server" && !strings.HasPrefix(f.Subject, "role ") {
+			lines = append(lines, f.String())
+		}
+	}
+	return lines
+}
+
+// setUp makes publications, identities and slot.
+func (p *player) setUp() (lines []string) {
+	p.Helper()
+	steps, err := cdc.Plan(p.Context(), p.conn, p.cfg)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for i := range steps {
+		if steps[i].Warning != "" {
+			lines = append(lines, "note: "+steps[i].Warning)
+		}
+	}
+	if err := cdc.Apply(p.Context(), p.conn, steps, slog.New(slog.DiscardHandler)); err != nil {
+		lines = append(lines, err.Error())
+	}
+	return lines
+}
+
+// launch starts a publisher.
+func (p *player) launch() {
+	p.Helper()
+	if p.running {
+		p.Fatal("the publisher is running")
+	}
+	deps := p.deps()
+	deps.Log = slog.New(p.said)
+	p.startWith(deps)
+	p.running, p.stats = true, cdc.Stats{}
+}
+
+// settle waits until everything that was committed before has been published,
+// acknowledged and confirmed, or the publisher has ended. It then tells why.
+func (p *player) settle() []string {
+	p.Helper()
+	if !p.running {
+		return nil
+	}
+	select {
+	case <-p.done:
+	default:
+		p.confirm()
+	}
+	select {
+	case <-p.done:
+		p.running = false
+		if p.err != nil {
+			return []string{"stopped: " + p.err.Error()}
+		}
+	default:
+	}
+	return nil
+}
+
+// confirm makes a transaction that no table knows of and waits until the publisher
+// has confirmed it, or has ended.
+func (p *player) confirm() {
+	p.Helper()
+	p.exec("SELECT pg_logical_emit_message(true, 'fence', '')")
+	end := p.lsn("pg_current_wal_flush_lsn()")
+	p.until("everything is confirmed", func() bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+			return p.publisher.Stats().FlushedLSN >= end
+		}
+	})
+}
