@@ -1,6 +1,8 @@
 package cdc_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -9,8 +11,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"changefeed"
 	"changefeed/cdc"
+	"changefeed/docstore"
+	"changefeed/docstore/postgres"
 )
 
 // player plays a transcript to a publisher.
@@ -19,8 +26,8 @@ type player struct {
 
 	script   *transcriptFile
 	sessions map[string]*pgx.Conn // of the application, by prompt
+	pool     *pgxpool.Pool // for lookups
 	said     *warnings
-	redact   func(string) string
 	running  bool
 	seen     int // changes that were told
 	told     int // warnings that were told
@@ -38,18 +45,25 @@ type commitOf struct {
 // own in each run.
 const scriptSlot = "changefeed_slot"
 
-var logPosition = regexp.MustCompile(`\b[0-9A-F]{1,8}/[0-9A-F]{6,8}\b`)
+var (
+	logPosition = regexp.MustCompile(`\b[0-9A-F]{1,8}/[0-9A-F]{6,8}\b`)
+	process     = regexp.MustCompile(`\b(process|PID) [0-9]+`)
+)
+
+// redact takes out what differs from run to run.
+func (p *player) redact(text string) string {
+	text = strings.ReplaceAll(text, p.cfg.Slot, scriptSlot)
+	return process.ReplaceAllString(logPosition.ReplaceAllString(text, "<lsn>"), "$1 <pid>")
+}
 
 func newPlayer(t *testing.T, dsn string, script *transcriptFile) *player {
 	t.Helper()
 	db := setupOn(t, dsn, script.schema, script.tables...)
 	db.cfg.StatusInterval = 2 * time.Millisecond // it is waited for after each step
 	db.cfg.PieceDocuments = script.pieces
-	names := strings.NewReplacer(db.cfg.Slot, scriptSlot, db.text("SELECT current_database()"), "DATABASE")
 	return &player{
-		live: &live{setupDB: db, sinks: newSinks()}, script: script, said: &warnings{}, commits: make(map[uint64]commitOf),
+		pool: lookupPool(t, dsn), live: &live{setupDB: db, sinks: newSinks()}, script: script, said: &warnings{}, commits: make(map[uint64]commitOf),
 		sessions: map[string]*pgx.Conn{sqlPrompt: applicationSession(t, dsn), otherPrompt: applicationSession(t, dsn)},
-		redact:   func(text string) string { return logPosition.ReplaceAllString(names.Replace(text), "<lsn>") },
 	}
 }
 
@@ -63,6 +77,20 @@ func applicationSession(t *testing.T, dsn string) *pgx.Conn {
 	}
 	t.Cleanup(func() { conn.Close(t.Context()) })
 	return conn
+}
+
+func lookupPool(t *testing.T, dsn string) *pgxpool.Pool {
+	t.Helper()
+	cfg, err := postgres.ConnConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
 }
 
 // playAll plays the steps and returns what came of each entry.
@@ -102,8 +130,11 @@ func (p *player) play(e *entry) (output []string) {
 func (p *player) run(session *pgx.Conn, sql string) []string {
 	p.Helper()
 	sql = strings.ReplaceAll(sql, scriptSlot, p.cfg.Slot)
-	if _, err := session.PgConn().Exec(p.Context(), sql).ReadAll(); err != nil {
-		return []string{err.Error()}
+	_, err := session.PgConn().Exec(p.Context(), sql).ReadAll()
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return []string{strings.TrimSpace(refused.Severity + ": " + refused.Message + "\n" + refused.Detail)}
+	} else if err != nil {
+		p.Fatal(err)
 	}
 	return nil
 }
@@ -163,10 +194,37 @@ func (p *player) launch() {
 	if p.running {
 		p.Fatal("the publisher is running")
 	}
-	deps := p.deps()
-	deps.Log = slog.New(p.said)
-	p.startWith(deps)
+	p.startWith(cdc.Deps{OpenSink: p.sinks.open, Parents: p.lookups(), Log: slog.New(p.said)})
 	p.running, p.stats = true, cdc.Stats{}
+}
+
+// lookups are those of the program: each table with documents of its own has one.
+func (p *player) lookups() map[cdc.TableName]cdc.ParentLookup {
+	p.Helper()
+	lookups := make(map[cdc.TableName]cdc.ParentLookup)
+	for i := range p.cfg.Tables {
+		t := &p.cfg.Tables[i]
+		if t.Satellite() {
+			continue
+		}
+		store, err := postgres.New(postgres.Config{
+			Source: p.cfg.Source, Schema: t.Name.Schema, Table: t.Name.Name, ID: t.DocumentID, Epoch: 1,
+			Primary: p.pool, Log: slog.New(p.said),
+		})
+		if err != nil {
+			p.Fatal(err)
+		}
+		lookups[t.Name] = storeLookup{store}
+	}
+	return lookups
+}
+
+// storeLookup reads rows from a document store.
+type storeLookup struct{ store *postgres.RowStore }
+
+// Columns implements cdc.ParentLookup.
+func (l storeLookup) Columns(ctx context.Context, at cdc.Seen, ids, columns []string) ([][]changefeed.Text, error) {
+	return l.store.Columns(ctx, docstore.Horizon{at.Source: {Epoch: at.Epoch, XIDs: at.XIDs, LSN: at.LSN}}, ids, columns)
 }
 
 // settle waits until everything that was committed before has been published,

@@ -51,13 +51,21 @@ func (p *player) change(c *changefeed.Change) string {
 		value changefeed.Text
 	}{{"domain", m.Domain}, {"type", m.DocumentType}, {"subtype", m.DocumentSubtype}} {
 		if field.value.Valid {
-			line.WriteString(", " + field.name + " " + field.value.String)
+			line.WriteString(", " + field.name + " " + abridged(field.value.String))
 		}
 	}
 	if m.IsDeletion {
 		line.WriteString(", deleted")
 	}
 	return line.String()
+}
+
+// abridged keeps a long text on its line.
+func abridged(text string) string {
+	if len(text) <= 80 {
+		return text
+	}
+	return fmt.Sprintf("%s… (%d bytes)", text[:10], len(text))
 }
 
 // ordinary are the counters that are not told: changes say it, or they differ from
