@@ -16,6 +16,7 @@ import (
 
 	"changefeed"
 	"changefeed/cdc"
+	"changefeed/cdc/setup"
 	"changefeed/docstore"
 	"changefeed/docstore/postgres"
 )
@@ -25,8 +26,9 @@ type player struct {
 	*live
 
 	script   *transcriptFile
+	yaml     string               // the routes as they are by now
 	sessions map[string]*pgx.Conn // of the application, by prompt
-	pool     *pgxpool.Pool // for lookups
+	pool     *pgxpool.Pool        // for lookups
 	said     *warnings
 	running  bool
 	seen     int // changes that were told
@@ -58,13 +60,17 @@ func (p *player) redact(text string) string {
 
 func newPlayer(t *testing.T, dsn string, script *transcriptFile) *player {
 	t.Helper()
-	db := setupOn(t, dsn, script.schema, script.tables...)
+	db := setupOn(t, dsn, "", readTables(t, script.tables)...)
 	db.cfg.StatusInterval = 2 * time.Millisecond // it is waited for after each step
 	db.cfg.PieceDocuments = script.pieces
-	return &player{
-		pool: lookupPool(t, dsn), live: &live{setupDB: db, sinks: newSinks()}, script: script, said: &warnings{}, commits: make(map[uint64]commitOf),
+	p := &player{
+		pool: lookupPool(t, dsn), yaml: script.tables, live: &live{setupDB: db, sinks: newSinks()}, script: script, said: &warnings{}, commits: make(map[uint64]commitOf),
 		sessions: map[string]*pgx.Conn{sqlPrompt: applicationSession(t, dsn), otherPrompt: applicationSession(t, dsn)},
 	}
+	if refused := p.run(p.sessions[sqlPrompt], script.schema); refused != nil {
+		t.Fatalf("%s: %s", schemaSection, refused[0])
+	}
+	return p
 }
 
 // applicationSession is a session as the application has it, with settings of the
@@ -142,21 +148,27 @@ func (p *player) run(session *pgx.Conn, sql string) []string {
 // command runs what an operator does.
 func (p *player) command(line string) []string {
 	p.Helper()
-	switch line {
-	case "changefeed check":
+	edit := substitution.FindStringSubmatch(line)
+	switch {
+	case line == "changefeed check":
 		return p.check()
-	case "changefeed init":
+	case line == "changefeed init":
 		return p.setUp()
-	case "changefeed publish":
-		p.launch()
-	case "^C":
+	case line == "changefeed publish":
+		return p.launch()
+	case line == "^C":
 		p.stop()
 		<-p.done
+	case edit != nil && strings.Contains(p.yaml, edit[1]):
+		p.yaml = strings.ReplaceAll(p.yaml, edit[1], strings.ReplaceAll(edit[2], `\n`, "\n"))
+		p.cfg.Tables = readTables(p.T, p.yaml)
 	default:
-		p.Fatalf("unknown command: %s", line)
+		p.Fatalf("%s: no such command, or nothing to be replaced", line)
 	}
 	return nil
 }
+
+var substitution = regexp.MustCompile(`^sed -i 's/([^/]+)/([^/]*)/' changefeed\.yaml$`)
 
 // check tells the findings, without those about the server and the role, which are
 // those of the tests.
@@ -173,7 +185,7 @@ func (p *player) check() (lines []string) {
 // setUp makes publications, identities and slot.
 func (p *player) setUp() (lines []string) {
 	p.Helper()
-	steps, err := cdc.Plan(p.Context(), p.conn, p.cfg)
+	steps, err := setup.Plan(p.Context(), p.conn, p.cfg)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -182,20 +194,24 @@ func (p *player) setUp() (lines []string) {
 			lines = append(lines, "note: "+steps[i].Warning)
 		}
 	}
-	if err := cdc.Apply(p.Context(), p.conn, steps, slog.New(slog.DiscardHandler)); err != nil {
+	if err := setup.Apply(p.Context(), p.conn, steps, slog.New(slog.DiscardHandler)); err != nil {
 		lines = append(lines, err.Error())
 	}
 	return lines
 }
 
-// launch starts a publisher.
-func (p *player) launch() {
+// launch starts a publisher, unless preflight refuses.
+func (p *player) launch() []string {
 	p.Helper()
 	if p.running {
 		p.Fatal("the publisher is running")
 	}
+	if err := p.preflight().Err(); err != nil {
+		return []string{err.Error()}
+	}
 	p.startWith(cdc.Deps{OpenSink: p.sinks.open, Parents: p.lookups(), Log: slog.New(p.said)})
 	p.running, p.stats = true, cdc.Stats{}
+	return nil
 }
 
 // lookups are those of the program: each table with documents of its own has one.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -45,7 +46,7 @@ func (p *player) change(c *changefeed.Change) string {
 		p.Errorf("change %+v: not a new one from SQL", c)
 	}
 	var line strings.Builder
-	fmt.Fprintf(&line, "#%d/%d %s: %s from %s", of.number, c.Position.Ordinal, c.Topic, m.DocumentID, m.DataSourceName)
+	fmt.Fprintf(&line, "#%d/%d %s: %s from %s", of.number, c.Position.Ordinal, c.Topic, abridged(m.DocumentID), m.DataSourceName)
 	for _, field := range []struct {
 		name  string
 		value changefeed.Text
@@ -60,12 +61,16 @@ func (p *player) change(c *changefeed.Change) string {
 	return line.String()
 }
 
-// abridged keeps a long text on its line.
+// abridged keeps a text on its line and apart from what is beside it.
 func abridged(text string) string {
-	if len(text) <= 80 {
+	switch {
+	case len(text) > 200:
+		return fmt.Sprintf("%s… (%d bytes)", text[:10], len(text))
+	case text == "" || strings.ContainsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || !strconv.IsPrint(r) }):
+		return strconv.Quote(text)
+	default:
 		return text
 	}
-	return fmt.Sprintf("%s… (%d bytes)", text[:10], len(text))
 }
 
 // ordinary are the counters that are not told: changes say it, or they differ from
