@@ -30,6 +30,7 @@ type player struct {
 	sessions map[string]*pgx.Conn // of the application, by prompt
 	pool     *pgxpool.Pool        // for lookups
 	said     *warnings
+	position string // in the log, that was told last
 	running  bool
 	seen     int // changes that were told
 	told     int // warnings that were told
@@ -47,15 +48,22 @@ type commitOf struct {
 // own in each run.
 const scriptSlot = "changefeed_slot"
 
+// somePosition stands for a position in the log. In SQL it is the last one that was
+// told.
+const somePosition = "<lsn>"
+
 var (
 	logPosition = regexp.MustCompile(`\b[0-9A-F]{1,8}/[0-9A-F]{6,8}\b`)
 	process     = regexp.MustCompile(`\b(process|PID) [0-9]+`)
 )
 
-// redact takes out what differs from run to run.
+// redact takes out what differs from run to run, and remembers the last position.
 func (p *player) redact(text string) string {
 	text = strings.ReplaceAll(text, p.cfg.Slot, scriptSlot)
-	return process.ReplaceAllString(logPosition.ReplaceAllString(text, "<lsn>"), "$1 <pid>")
+	if found := logPosition.FindAllString(text, -1); found != nil {
+		p.position = found[len(found)-1]
+	}
+	return process.ReplaceAllString(logPosition.ReplaceAllString(text, somePosition), "$1 <pid>")
 }
 
 func newPlayer(t *testing.T, dsn string, script *transcriptFile) *player {
@@ -135,7 +143,7 @@ func (p *player) play(e *entry) (output []string) {
 // one transaction.
 func (p *player) run(session *pgx.Conn, sql string) []string {
 	p.Helper()
-	sql = strings.ReplaceAll(sql, scriptSlot, p.cfg.Slot)
+	sql = strings.NewReplacer(scriptSlot, p.cfg.Slot, somePosition, p.position).Replace(sql)
 	_, err := session.PgConn().Exec(p.Context(), sql).ReadAll()
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return []string{strings.TrimSpace(refused.Severity + ": " + refused.Message + "\n" + refused.Detail)}

@@ -77,3 +77,54 @@ func majorVersion(t *testing.T, server *localpg.Server) (version string) {
 	}
 	return version
 }
+
+func TestTranscriptsAreWrittenAsTheyWereRead(t *testing.T) {
+	files, err := filepath.Glob("testdata/transcripts/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		script := readTranscript(t, file)
+		before := script.archive.Files[len(script.archive.Files)-1]
+		if before.Name != transcriptSection {
+			t.Errorf("%s does not end with its transcript", file)
+		}
+		if diff := cmp.Diff(string(before.Data), script.text()); diff != "" {
+			t.Errorf("%s:\n%s", file, diff)
+		}
+	}
+}
+
+func TestWhatComesOfAStepIsKeptByVersion(t *testing.T) {
+	const first, second, third = "15", "17", "18"
+	step := entry{prompt: sqlPrompt, input: []string{"SELECT 1"}}
+	merge := func(version string, lines ...string) { step.merge(version, lines, version == first) }
+	wantText := func(want string) {
+		t.Helper()
+		f := transcriptFile{entries: []entry{step}}
+		if diff := cmp.Diff("sql> SELECT 1\n"+want, f.text()); diff != "" {
+			t.Error(diff)
+		}
+		read, err := parseEntries(f.text())
+		if err != nil || len(read) != 1 {
+			t.Fatalf("read again: %+v, %v", read, err)
+		}
+		for _, version := range []string{first, second, third} {
+			if diff := cmp.Diff(step.on(version), read[0].on(version)); diff != "" {
+				t.Errorf("on %s, read again:\n%s", version, diff)
+			}
+		}
+	}
+	merge(first, "a", "b")
+	merge(second, "a", "b")
+	wantText("     a\n     b\n")
+	merge(third, "c")
+	wantText("     a\n     b\n  on 18\n     c\n")
+	merge(second, "c")
+	wantText("     a\n     b\n  on 17 18\n     c\n")
+	merge(third)
+	wantText("     a\n     b\n  on 17\n     c\n  on 18\n")
+	merge(first, "c")
+	merge(second, "c")
+	wantText("     c\n  on 18\n")
+}
