@@ -274,18 +274,17 @@ func (p *player) settle() []string {
 	return nil
 }
 
-// confirm makes a transaction that no table knows of and waits until the publisher
-// has confirmed it, or has ended.
+// confirm writes a message of nobody's into the log and waits until the publisher
+// has confirmed it, and with it everything that was committed before, or has ended.
 func (p *player) confirm() {
 	p.Helper()
-	p.exec("SELECT pg_logical_emit_message(true, 'fence', '')")
-	end := p.lsn("pg_current_wal_flush_lsn()")
+	message := p.lsn("pg_logical_emit_message(true, 'fence', '')")
 	p.until("everything is confirmed", func() bool {
 		select {
 		case <-p.done:
 			return true
 		default:
-			return p.publisher.Stats().FlushedLSN >= end
+			return p.publisher.Stats().FlushedLSN >= message
 		}
 	})
 }

@@ -26,6 +26,7 @@ func TestTranscripts(t *testing.T) {
 	for i, server := range servers(t) {
 		for _, file := range files {
 			t.Run(server.version+"/"+strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+				t.Parallel()
 				script := readTranscript(t, file)
 				if !script.runsOn(server.version) {
 					t.Skipf("not on version %s", server.version)
