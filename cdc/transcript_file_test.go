@@ -35,6 +35,8 @@ type transcriptFile struct {
 	tables   string
 	schema   string
 	pieces   int      // Config.PieceDocuments; 0: the default
+	suppress bool     // Config.AllowSuppress
+	topics   []string // Config.Topics
 	versions []string // that the case is for; empty: all
 	entries  []entry
 }
@@ -107,6 +109,10 @@ func (f *transcriptFile) setSettings(text string) (err error) {
 		switch name {
 		case "piece_documents":
 			f.pieces, err = strconv.Atoi(value)
+		case "allow_suppress":
+			f.suppress, err = strconv.ParseBool(value)
+		case "topics":
+			f.topics = strings.Fields(value)
 		case "versions":
 			f.versions = strings.Fields(value)
 		default:

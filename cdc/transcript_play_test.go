@@ -70,7 +70,7 @@ func newPlayer(t *testing.T, dsn string, script *transcriptFile) *player {
 	t.Helper()
 	db := setupOn(t, dsn, "", readTables(t, script.tables)...)
 	db.cfg.StatusInterval = 2 * time.Millisecond // it is waited for after each step
-	db.cfg.PieceDocuments = script.pieces
+	db.cfg.PieceDocuments, db.cfg.AllowSuppress, db.cfg.Topics = script.pieces, script.suppress, script.topics
 	p := &player{
 		pool: lookupPool(t, dsn), yaml: script.tables, live: &live{setupDB: db, sinks: newSinks()}, script: script, said: &warnings{}, commits: make(map[uint64]commitOf),
 		sessions: map[string]*pgx.Conn{sqlPrompt: applicationSession(t, dsn), otherPrompt: applicationSession(t, dsn)},
