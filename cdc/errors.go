@@ -61,8 +61,9 @@ func (e *IdentityError) Error() string {
 	table := e.Relation.SQL()
 	return fmt.Sprintf("route %s at %s: a deletion of %s does not carry %s, because the replica identity leaves it out: "+
 		"\"changefeed init\" sets one, or CREATE UNIQUE INDEX CONCURRENTLY … ON %s (%s) and ALTER TABLE %s REPLICA IDENTITY USING INDEX …; "+
-		"deletions before that cannot be published: leave delete out of the route's operations to pass them",
-		e.Table, pglogrepl.LSN(e.LSN), table, strings.Join(e.Columns, ", "), table, QuoteIdents(e.Columns), table)
+		"deletions before that cannot be published: to pass over this transaction as a whole, run SELECT pg_replication_slot_advance(…, '%s'::pg_lsn + 1) "+
+		"with the slot's name, and touch the other rows that it wrote again (UPDATE … SET id = id)",
+		e.Table, pglogrepl.LSN(e.LSN), table, strings.Join(e.Columns, ", "), table, QuoteIdents(e.Columns), table, pglogrepl.LSN(e.LSN))
 }
 
 // UnsentError says that an update did not send a column that the route needs,

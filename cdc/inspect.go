@@ -64,16 +64,25 @@ func parseXID(rows [][][]byte) (uint64, error) {
 
 // namesSQL lists, for each of some tables, its name and then those of the
 // partitioned tables that it is a part of, the nearest first.
+//
+// It reads the catalogue as plain tables, and calls no function that looks an
+// object up: the process that answers it is the one that decodes the log, and what
+// it has in its caches as of now it would take for what was then. A publication that
+// was not there would be found there, without its tables, and their rows left out.
 func namesSQL(oids string) string {
 	return `SELECT member.oid, namespace.nspname, relation.relname
 FROM (` + oids + `) AS member(oid)
 CROSS JOIN LATERAL (
-	SELECT member.oid, 0
-	UNION ALL
-	SELECT ancestor.relid::pg_catalog.oid, ancestor.distance
-	FROM pg_catalog.pg_partition_ancestors(member.oid) WITH ORDINALITY AS ancestor(relid, distance)
-	WHERE ancestor.relid <> member.oid
-) AS line(oid, distance)
+	WITH RECURSIVE line(oid, distance) AS (
+		SELECT member.oid, 0
+		UNION ALL
+		SELECT part.inhparent, line.distance + 1
+		FROM line
+		JOIN pg_catalog.pg_class AS below ON below.oid = line.oid AND below.relispartition
+		JOIN pg_catalog.pg_inherits AS part ON part.inhrelid = line.oid
+	)
+	SELECT oid, distance FROM line
+) AS line
 JOIN pg_catalog.pg_class AS relation ON relation.oid = line.oid
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
 ORDER BY member.oid, line.distance`
@@ -82,11 +91,18 @@ ORDER BY member.oid, line.distance`
 // publishedNamesSQL is namesSQL for all tables of some publications, whose names
 // need no quotes.
 func publishedNamesSQL(publications []string) string {
-	return namesSQL(`SELECT DISTINCT published.oid
-	FROM pg_catalog.pg_publication_tables AS listed
-	JOIN pg_catalog.pg_namespace AS home ON home.nspname = listed.schemaname
-	JOIN pg_catalog.pg_class AS published ON published.relnamespace = home.oid AND published.relname = listed.tablename
-	WHERE listed.pubname IN ('` + strings.Join(publications, "', '") + `')`)
+	return namesSQL(`WITH RECURSIVE published(oid) AS (
+		SELECT listed.prrelid
+		FROM pg_catalog.pg_publication AS publication
+		JOIN pg_catalog.pg_publication_rel AS listed ON listed.prpubid = publication.oid
+		WHERE publication.pubname IN ('` + strings.Join(publications, "', '") + `')
+		UNION
+		SELECT part.inhrelid
+		FROM published
+		JOIN pg_catalog.pg_inherits AS part ON part.inhparent = published.oid
+		JOIN pg_catalog.pg_class AS below ON below.oid = part.inhrelid AND below.relispartition
+	)
+	SELECT oid FROM published`)
 }
 
 func parseNames(rows [][][]byte) (map[uint32][]TableName, error) {

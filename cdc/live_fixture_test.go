@@ -59,8 +59,15 @@ func (l *live) deps() cdc.Deps {
 // start starts a publisher and waits until it streams.
 func (l *live) start() {
 	l.Helper()
+	l.startWith(l.deps())
+	l.fence()
+}
+
+// startWith starts a publisher with other dependencies.
+func (l *live) startWith(deps cdc.Deps) {
+	l.Helper()
 	var err error
-	if l.publisher, err = cdc.New(l.cfg, l.deps()); err != nil {
+	if l.publisher, err = cdc.New(l.cfg, deps); err != nil {
 		l.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -73,7 +80,6 @@ func (l *live) start() {
 		stop()
 		<-l.done
 	})
-	l.fence()
 }
 
 // drain stops the publisher.

@@ -2,179 +2,130 @@ package cdc_test
 
 import (
 	"flag"
-	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
-	"changefeed"
-	"changefeed/cdc"
+	"changefeed/internal/localpg"
+	"changefeed/internal/localpg/localpgtest"
 )
 
-var update = flag.Bool("update", false, "write the golden transcripts anew")
+var update = flag.Bool("update", false, "write what came out into the transcripts")
 
-// transcript is what is said between an application and a topic: SQL in, changes
-// out. The SQL is testdata/transcripts/<name>.sql: statements are separated by
-// empty lines, one or several on a line make a transaction of their own.
-type transcript struct {
-	*live
-	text         strings.Builder
-	seen         int            // changes written so far
-	transactions map[uint64]int // by commit LSN, numbered as they come
-	stats        cdc.Stats
-	warnings     int
-}
-
-// transcriptRoutes are those of all transcripts; the tables are in schema.sql.
-func transcriptRoutes() []cdc.Table {
-	public := func(name string) cdc.TableName { return cdc.TableName{Schema: "public", Name: name} }
-	return []cdc.Table{
-		{
-			Name: public("orders"), Topic: "orders", DocumentID: []string{"order_id"},
-			Domain:       cdc.Value{Column: "tenant"},
-			DocumentType: cdc.Value{Constant: changefeed.NewText("Order")},
-			DocumentSubtype: cdc.Value{
-				Column: "state", Values: map[string]string{"1": "open", "2": "closed"}, Default: changefeed.NewText("other"),
-			},
-			Deleted: cdc.Condition{Column: "deleted_on", NotNull: true},
-		},
-		{Name: public("order_lines"), Parent: public("orders"), DocumentID: []string{"order_id"}},
-		{Name: public("audit"), Topic: "audit", DocumentID: []string{"at", "what"}, Operations: cdc.Insert},
-		{
-			Name: public("Mixed Case"), Topic: "mixed", DocumentID: []string{"Part A", "b"},
-			DocumentType: cdc.Value{Column: "Kind"}, DataSourceName: "mixed",
-			Deleted: cdc.Condition{Column: "Flags", Bit: 6},
-		},
-	}
-}
-
+// TestTranscripts plays testdata/transcripts/*.txt, one case each, to a publisher
+// on a real server, and compares what comes out with what the files say. README.md
+// there tells how to read and write them.
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/transcripts/*.sql")
+	files, err := filepath.Glob("testdata/transcripts/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
 	}
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".sql")
-		if name == "schema" {
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
-			got := transcribe(t, readFile(t, file))
-			golden := strings.TrimSuffix(file, ".sql") + ".golden"
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
+	for i, server := range servers(t) {
+		for _, file := range files {
+			t.Run(server.version+"/"+strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+				t.Parallel()
+				script := readTranscript(t, file)
+				if !script.runsOn(server.version) {
+					t.Skipf("not on version %s", server.version)
 				}
-			}
-			if diff := cmp.Diff(readFile(t, golden), got); diff != "" {
-				t.Errorf("%s (write it anew with -update):\n%s", golden, diff)
-			}
-		})
+				p := newPlayer(t, server.DSN(localpgtest.DatabaseOn(t, server.Server)), script)
+				outputs := p.playAll()
+				want, got := script.render(server.version, nil), script.render(server.version, outputs)
+				if *update && !t.Failed() {
+					script.merge(server.version, outputs, i == 0)
+					script.write(t)
+				} else if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s (-update writes what came out):\n%s", file, diff)
+				}
+			})
+		}
 	}
 }
 
-func readFile(t *testing.T, name string) string {
+// transcriptServer is a server of one version.
+type transcriptServer struct {
+	*localpg.Server
+
+	version string // "15"
+}
+
+// servers starts the servers that the transcripts are played to. What is said of
+// no version in particular is said of the first.
+func servers(t *testing.T) []transcriptServer {
 	t.Helper()
-	data, err := os.ReadFile(name)
+	server := localpgtest.New(t, localpg.Config{Settings: map[string]string{
+		"max_prepared_transactions":  "10",
+		"logical_decoding_work_mem":  "64kB", // larger transactions are spilled to disk, and must look no different
+		"track_commit_timestamp":     "on",
+		"max_slot_wal_keep_size":     "1GB", // else check warns
+		"log_min_duration_statement": "-1",
+	}})
+	return []transcriptServer{{Server: server, version: majorVersion(t, server)}}
+}
+
+func majorVersion(t *testing.T, server *localpg.Server) (version string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), server.DSN("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(data)
+	defer conn.Close(t.Context())
+	if err := conn.QueryRow(t.Context(), "SELECT (current_setting('server_version_num')::int / 10000)::text").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	return version
 }
 
-// transcribe runs SQL and returns the transcript.
-func transcribe(t *testing.T, sql string) string {
-	t.Helper()
-	tr := &transcript{live: newLive(t, readFile(t, "testdata/transcripts/schema.sql"), transcriptRoutes()...), transactions: make(map[uint64]int)}
-	tr.cfg.PieceDocuments = 6
-	tr.cfg.Topics, tr.cfg.AllowSuppress = []string{"elsewhere"}, true
-	tr.init()
-	tr.start()
-	tr.stats = tr.publisher.Stats()
-	for block := range strings.SplitSeq(strings.TrimSpace(sql), "\n\n") {
-		tr.run(block)
+func TestTranscriptsAreWrittenAsTheyWereRead(t *testing.T) {
+	files, err := filepath.Glob("testdata/transcripts/*.txt")
+	if err != nil {
+		t.Fatal(err)
 	}
-	tr.drain()
-	return tr.text.String()
-}
-
-// run runs one block and writes what came of it.
-func (tr *transcript) run(block string) {
-	tr.Helper()
-	for line := range strings.Lines(block + "\n") {
-		tr.text.WriteString("sql> " + line)
-	}
-	// As a simple query, so that several statements are one transaction.
-	if _, err := tr.conn.PgConn().Exec(tr.Context(), block).ReadAll(); err != nil {
-		fmt.Fprintf(&tr.text, "     %v\n", err)
-	}
-	tr.fence()
-	changes := tr.published()
-	for i := tr.seen; i < len(changes); i++ {
-		tr.text.WriteString("     " + tr.line(&changes[i]) + "\n")
-	}
-	tr.seen = len(changes)
-	tr.counts()
-	tr.logged()
-	tr.text.WriteString("\n")
-}
-
-// line writes a change without what differs from run to run.
-func (tr *transcript) line(c *changefeed.Change) string {
-	number, known := tr.transactions[c.Position.LSN]
-	if !known {
-		number = len(tr.transactions) + 1
-		tr.transactions[c.Position.LSN] = number
-	}
-	m := &c.Meta
-	var line strings.Builder
-	fmt.Fprintf(&line, "%d/%d %s: %s from %s", number, c.Position.Ordinal, c.Topic, m.DocumentID, m.DataSourceName)
-	for _, field := range []struct {
-		name  string
-		value changefeed.Text
-	}{{"domain", m.Domain}, {"type", m.DocumentType}, {"subtype", m.DocumentSubtype}} {
-		line.WriteString(", " + field.name + " " + field.value.Or("null"))
-	}
-	if m.IsDeletion {
-		line.WriteString(", deleted")
-	}
-	return line.String()
-}
-
-// counts writes what was left out.
-func (tr *transcript) counts() {
-	now := tr.publisher.Stats()
-	for _, count := range []struct {
-		name        string
-		now, before uint64
-	}{
-		{"parents gone", now.ParentsGone, tr.stats.ParentsGone},
-		{"rows without a document", now.WithoutDocument, tr.stats.WithoutDocument},
-		{"rows ignored", now.Ignored, tr.stats.Ignored},
-		{"tables truncated", now.Truncates, tr.stats.Truncates},
-		{"changes suppressed", now.Suppressed, tr.stats.Suppressed},
-		{"messages not heeded", now.MessagesIgnored, tr.stats.MessagesIgnored},
-		{"messages malformed", now.Malformed, tr.stats.Malformed},
-	} {
-		if count.now != count.before {
-			fmt.Fprintf(&tr.text, "     counted: %d %s\n", count.now-count.before, count.name)
+	for _, file := range files {
+		script := readTranscript(t, file)
+		before := script.archive.Files[len(script.archive.Files)-1]
+		if before.Name != transcriptSection {
+			t.Errorf("%s does not end with its transcript", file)
+		}
+		if diff := cmp.Diff(string(before.Data), script.text()); diff != "" {
+			t.Errorf("%s:\n%s", file, diff)
 		}
 	}
-	tr.stats = now
 }
 
-var changing = regexp.MustCompile(`(time|lsn)=\S+ ?`)
-
-// logged writes what was logged.
-func (tr *transcript) logged() {
-	lines := strings.SplitAfter(tr.log.String(), "\n")
-	for ; tr.warnings < len(lines)-1; tr.warnings++ {
-		if line := lines[tr.warnings]; strings.Contains(line, "level=WARN") {
-			tr.text.WriteString("     logged: " + strings.TrimSpace(changing.ReplaceAllString(line, "")) + "\n")
+func TestWhatComesOfAStepIsKeptByVersion(t *testing.T) {
+	const first, second, third = "15", "17", "18"
+	step := entry{prompt: sqlPrompt, input: []string{"SELECT 1"}}
+	merge := func(version string, lines ...string) { step.merge(version, lines, version == first) }
+	wantText := func(want string) {
+		t.Helper()
+		f := transcriptFile{entries: []entry{step}}
+		if diff := cmp.Diff("sql> SELECT 1\n"+want, f.text()); diff != "" {
+			t.Error(diff)
+		}
+		read, err := parseEntries(f.text())
+		if err != nil || len(read) != 1 {
+			t.Fatalf("read again: %+v, %v", read, err)
+		}
+		for _, version := range []string{first, second, third} {
+			if diff := cmp.Diff(step.on(version), read[0].on(version)); diff != "" {
+				t.Errorf("on %s, read again:\n%s", version, diff)
+			}
 		}
 	}
+	merge(first, "a", "b")
+	merge(second, "a", "b")
+	wantText("     a\n     b\n")
+	merge(third, "c")
+	wantText("     a\n     b\n  on 18\n     c\n")
+	merge(second, "c")
+	wantText("     a\n     b\n  on 17 18\n     c\n")
+	merge(third)
+	wantText("     a\n     b\n  on 17\n     c\n  on 18\n")
+	merge(first, "c")
+	merge(second, "c")
+	wantText("     c\n  on 18\n")
 }

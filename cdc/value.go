@@ -84,7 +84,7 @@ func (c *Condition) Holds(column changefeed.Text) (bool, error) {
 	case c.Bit != 0:
 		n, err := strconv.ParseInt(column.String, 10, 64)
 		if err != nil {
-			return false, fmt.Errorf("column %s: bit: %w", c.Column, err)
+			return false, fmt.Errorf("column %s: bit: %.40q is no integer", c.Column, column.String)
 		}
 		return n&c.Bit == c.Bit, nil
 	default:

@@ -237,7 +237,7 @@ func (w *Walsender) command(conn net.Conn, backend *pgproto3.Backend, sql string
 		answer(backend, []string{"7000000000000000000", "1", "0/100", "app"})
 	case strings.Contains(sql, "pg_current_snapshot"):
 		answer(backend, []string{strconv.FormatUint(nextXID, 10)})
-	case strings.Contains(sql, "pg_partition_ancestors"):
+	case strings.Contains(sql, "pg_inherits"):
 		answer(backend)
 	case strings.Contains(sql, "wal_sender_timeout"):
 		answer(backend, []string{"60000"})
