@@ -226,13 +226,14 @@ func (p *player) launch() []string {
 func (p *player) lookups() map[cdc.TableName]cdc.ParentLookup {
 	p.Helper()
 	lookups := make(map[cdc.TableName]cdc.ParentLookup)
+	epoch := postgres.NewEpoch(nil)
 	for i := range p.cfg.Tables {
 		t := &p.cfg.Tables[i]
 		if t.Satellite() {
 			continue
 		}
 		store, err := postgres.New(postgres.Config{
-			Source: p.cfg.Source, Schema: t.Name.Schema, Table: t.Name.Name, ID: t.DocumentID, Epoch: 1,
+			Source: p.cfg.Source, Schema: t.Name.Schema, Table: t.Name.Name, ID: t.DocumentID, Epoch: epoch,
 			Primary: p.pool, Log: slog.New(p.said),
 		})
 		if err != nil {
