@@ -64,7 +64,7 @@ func (c *Condition) validate() error {
 		}
 	}
 	if rules != 1 {
-		return errors.New(`want one rule: is: not null, is: "text", or bit: number`)
+		return errors.New(`want one rule: is: not null, is: null, is: "text", or bit: number`)
 	}
 	return nil
 }

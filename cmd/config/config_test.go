@@ -49,6 +49,10 @@ postgres:
         topic: orders
         document_id: [id]
         deleted: {column: state, bit: 64}
+      - table: visits
+        topic: orders
+        document_id: [id]
+        deleted: {column: valid_since, is: null}
 pillows:
   - name: orders
     topics: [orders]
@@ -125,6 +129,7 @@ func wantRoutes() []cdc.Table {
 		{Name: public("order_lines"), Parent: public("orders"), DocumentID: []string{"order_id"}},
 		{Name: public("Flagged"), Topic: "orders", DocumentID: []string{"Id"}, Deleted: cdc.Condition{Column: "gone", Is: changefeed.NewText("true")}},
 		{Name: public("states"), Topic: "orders", DocumentID: []string{"id"}, Deleted: cdc.Condition{Column: "state", Bit: 64}},
+		{Name: public("visits"), Topic: "orders", DocumentID: []string{"id"}, Deleted: cdc.Condition{Column: "valid_since", Null: true}},
 	}
 }
 

@@ -166,18 +166,33 @@ func (c *Condition) UnmarshalYAML(node ast.Node) error {
 	}
 	c.Column, c.Bit = raw.Column, raw.Bit
 	switch is := raw.Is.(type) {
-	case nil:
+	case nil: // absent, or a null, which the decoder leaves out
+		if holdsKey(node, "is") {
+			text := "null"
+			c.Is = &text
+		}
 	case *ast.StringNode:
 		c.Is = &is.Value
 	case *ast.BoolNode:
 		text := strconv.FormatBool(is.Value)
-		c.Is = &text
-	case *ast.NullNode:
-		text := "null"
 		c.Is = &text
 	default:
 		text := is.GetToken().Value
 		c.Is = &text
 	}
 	return nil
+}
+
+// holdsKey reports whether a mapping has a key, with whatever value.
+func holdsKey(node ast.Node, key string) bool {
+	mapping, ok := node.(ast.MapNode)
+	if !ok {
+		return false
+	}
+	for entries := mapping.MapRange(); entries.Next(); {
+		if entries.Key().String() == key {
+			return true
+		}
+	}
+	return false
 }
