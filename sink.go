@@ -36,8 +36,8 @@ type floor struct {
 // batch is what one call of Publish handed over.
 type batch struct {
 	seq     uint64
-	left    int           // records not yet acknowledged
-	bytes   int           // that its records hold
+	left    int          // records not yet acknowledged
+	bytes   int          // that its records hold
 	records []kgo.Record // an acknowledged one has its place: topic, partition, offset
 }
 
