@@ -62,6 +62,7 @@ var layers = []layer{
 	{pkg: "changefeed/ops", ours: []string{module}},
 	{pkg: "changefeed/internal/broker"},
 	{pkg: "changefeed/internal/localpg"},
+	{pkg: "changefeed/internal/readback", ours: []string{module}},
 	{pkg: "changefeed/cmd/*", ours: []string{"changefeed/..."}},
 	{pkg: "changefeed/integration"}, // nothing but tests
 }

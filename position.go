@@ -75,15 +75,14 @@ var ErrPosition = errors.New("position is not <source>/<epoch>/<16 hexadecimal d
 
 // ParsePosition reads the text that AppendText writes.
 func ParsePosition(text string) (Position, error) {
-	parts := strings.Split(text, "/")
-	if len(parts) != 4 || parts[0] == "" || len(parts[2]) != 16 {
+	source, rest, _ := strings.Cut(text, "/")
+	epochText, rest, _ := strings.Cut(rest, "/")
+	lsnText, ordinalText, _ := strings.Cut(rest, "/")
+	epoch, errEpoch := strconv.ParseUint(epochText, 10, 32)
+	lsn, errLSN := strconv.ParseUint(lsnText, 16, 64)
+	ordinal, errOrdinal := strconv.ParseUint(ordinalText, 10, 64)
+	if source == "" || len(lsnText) != 16 || errors.Join(errEpoch, errLSN, errOrdinal) != nil {
 		return Position{}, fmt.Errorf("parse %q: %w", text, ErrPosition)
 	}
-	epoch, errEpoch := strconv.ParseUint(parts[1], 10, 32)
-	lsn, errLSN := strconv.ParseUint(parts[2], 16, 64)
-	ordinal, errOrdinal := strconv.ParseUint(parts[3], 10, 64)
-	if errors.Join(errEpoch, errLSN, errOrdinal) != nil {
-		return Position{}, fmt.Errorf("parse %q: %w", text, ErrPosition)
-	}
-	return Position{Source: parts[0], Epoch: uint32(epoch), LSN: lsn, Ordinal: ordinal}, nil
+	return Position{Source: source, Epoch: uint32(epoch), LSN: lsn, Ordinal: ordinal}, nil
 }
