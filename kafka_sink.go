@@ -35,6 +35,10 @@ var ErrSinkClosed = errors.New("sink is closed")
 // memory of those it was allocated with, and the floor below all that follow.
 const maxHeld = 32 << 20
 
+// recordOverhead is what a record takes beside the bytes of its parts: the
+// structure, which lives until the floor has passed it, and three headers.
+const recordOverhead = 160 + 3*40
+
 // KafkaSink is a Sink on Kafka topics. Topics must exist.
 type KafkaSink struct {
 	client *kgo.Client
@@ -61,13 +65,13 @@ func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) e
 	for i := range changes {
 		slab.add(&changes[i])
 	}
-	b, err := s.begin(ctx, seq, len(changes), len(slab.bytes))
+	b, err := s.begin(ctx, seq, slab.finish(), len(slab.bytes)+len(changes)*recordOverhead)
 	if err != nil {
 		return err
 	}
 	promise := func(r *kgo.Record, err error) { s.finish(b, r, err) }
-	for i := range slab.finish() {
-		s.client.Produce(ctx, &slab.records[i], promise)
+	for i := range b.records {
+		s.client.Produce(ctx, &b.records[i], promise)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +80,7 @@ func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) e
 
 // begin enters a batch, once there is room for it. There always is where nothing
 // is above the floor.
-func (s *KafkaSink) begin(ctx context.Context, seq uint64, records, bytes int) (*batch, error) {
+func (s *KafkaSink) begin(ctx context.Context, seq uint64, records []kgo.Record, bytes int) (*batch, error) {
 	for {
 		if b, err := s.tryBegin(seq, records, bytes); b != nil || err != nil {
 			return b, err
@@ -89,7 +93,7 @@ func (s *KafkaSink) begin(ctx context.Context, seq uint64, records, bytes int) (
 	}
 }
 
-func (s *KafkaSink) tryBegin(seq uint64, records, bytes int) (*batch, error) {
+func (s *KafkaSink) tryBegin(seq uint64, records []kgo.Record, bytes int) (*batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -131,9 +135,21 @@ func (s *KafkaSink) finish(b *batch, r *kgo.Record, err error) {
 		s.tellRoom()
 		return
 	}
+	r.Key, r.Value, r.Headers, r.Context = nil, nil, nil, nil // the batch keeps where it is, not what it was
 	if b.left--; b.left == 0 {
 		s.advance()
 	}
+}
+
+// Offsets returns, of every topic and partition written to, one past the offset
+// of the last record at or below the floor. Of a topic it goes up to the highest
+// partition that has such a record; 0 says that a partition has none. Whoever
+// calls it before reading the floor that Acked was told gets no offset beyond a
+// record above that floor in the same partition.
+func (s *KafkaSink) Offsets() Offsets {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.floor.offsets.Clone()
 }
 
 // Flush waits until everything published has been acknowledged, or ctx ends.

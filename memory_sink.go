@@ -3,12 +3,15 @@ package changefeed
 import (
 	"context"
 	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // MemorySink is a Sink that keeps its changes in memory, for tests and for
 // programs without a broker. It acknowledges at once unless told to hold.
 type MemorySink struct {
 	acked Acked
+	log   *MemoryLog
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when changes grows
@@ -20,13 +23,8 @@ type MemorySink struct {
 
 var _ Sink = (*MemorySink)(nil)
 
-// NewMemorySink returns an empty sink. acked may be nil.
-func NewMemorySink(acked Acked) *MemorySink {
-	if acked == nil {
-		acked = func(uint64, error) {}
-	}
-	return &MemorySink{acked: acked, changed: make(chan struct{})}
-}
+// NewMemorySink returns a sink with topics of its own. acked may be nil.
+func NewMemorySink(acked Acked) *MemorySink { return NewMemoryLog().Sink(acked) }
 
 // Publish implements [Sink]. Each change is written to a record and read back,
 // so that what the sink holds is what a reader of a topic would get.
@@ -39,16 +37,18 @@ func (s *MemorySink) Publish(ctx context.Context, seq uint64, changes []Change) 
 	if s.err != nil {
 		return s.err
 	}
+	records := make([]kgo.Record, len(changes))
 	for i := range changes {
 		c, err := ParseRecord(NewRecord(&changes[i]))
 		if err != nil {
 			return err
 		}
 		s.changes = append(s.changes, c)
+		records[i] = kgo.Record{Topic: c.Topic, Offset: s.log.add(&c)}
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
-	b := s.floor.add(seq, len(changes), 0)
+	b := s.floor.add(seq, records, 0)
 	if !s.held {
 		b.left = 0
 	}
@@ -57,8 +57,26 @@ func (s *MemorySink) Publish(ctx context.Context, seq uint64, changes []Change) 
 }
 
 func (s *MemorySink) report() {
-	if s.floor.advance() {
+	if s.err == nil && s.floor.advance() {
 		s.acked(s.floor.value, nil)
+	}
+}
+
+// Offsets returns, of every topic written to, one past the offset of the last
+// change at or below the floor, in the log that the sink belongs to.
+func (s *MemorySink) Offsets() Offsets {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.floor.offsets.Clone()
+}
+
+// Close ends the sink: nothing more is published or acknowledged. What has been
+// published stays in its log, acknowledged or not.
+func (s *MemorySink) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = ErrSinkClosed
 	}
 }
 

@@ -1,6 +1,10 @@
 package changefeed
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 // Offsets are places in topics: of each topic, by partition number, the offset of
 // the next record to read.
@@ -16,4 +20,25 @@ func (o Offsets) Clone() Offsets {
 		c[topic] = slices.Clone(partitions)
 	}
 	return c
+}
+
+// past raises the offsets to those after the records, and returns them.
+func (o Offsets) past(records []kgo.Record) Offsets {
+	if o == nil {
+		o = make(Offsets)
+	}
+	var topic string
+	var partitions []int64 // of the topic: records of one topic come in runs
+	for i := range records {
+		r := &records[i]
+		if r.Topic != topic {
+			topic, partitions = r.Topic, o[r.Topic]
+		}
+		if n := int(r.Partition) + 1; n > len(partitions) {
+			partitions = append(partitions, make([]int64, n-len(partitions))...)
+			o[topic] = partitions
+		}
+		partitions[r.Partition] = max(partitions[r.Partition], r.Offset+1)
+	}
+	return o
 }

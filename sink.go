@@ -1,6 +1,10 @@
 package changefeed
 
-import "context"
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 // Sink publishes changes. One goroutine at a time may call Publish.
 type Sink interface {
@@ -23,20 +27,22 @@ type Acked func(floor uint64, err error)
 // floor finds the acknowledged floor of batches that are acknowledged in any
 // order. It is not safe for concurrent use.
 type floor struct {
-	open  []*batch // published, not yet below the floor, by sequence number
-	value uint64   // the floor
-	held  int      // bytes of the open batches
+	open    []*batch // published, not yet below the floor, by sequence number
+	value   uint64   // the floor
+	held    int      // bytes of the open batches
+	offsets Offsets  // one past the highest of each partition at or below the floor
 }
 
 // batch is what one call of Publish handed over.
 type batch struct {
-	seq   uint64
-	left  int // records not yet acknowledged
-	bytes int // that its records hold
+	seq     uint64
+	left    int           // records not yet acknowledged
+	bytes   int           // that its records hold
+	records []kgo.Record // an acknowledged one has its place: topic, partition, offset
 }
 
-func (f *floor) add(seq uint64, records, bytes int) *batch {
-	b := &batch{seq: seq, left: records, bytes: bytes}
+func (f *floor) add(seq uint64, records []kgo.Record, bytes int) *batch {
+	b := &batch{seq: seq, left: len(records), bytes: bytes, records: records}
 	f.open = append(f.open, b)
 	f.held += bytes
 	return b
@@ -49,6 +55,7 @@ func (f *floor) advance() bool {
 	for done < len(f.open) && f.open[done].left == 0 {
 		f.value = f.open[done].seq
 		f.held -= f.open[done].bytes
+		f.offsets = f.offsets.past(f.open[done].records)
 		f.open[done] = nil
 		done++
 	}

@@ -95,13 +95,7 @@ func TestMemorySinkRefusesAfterAFailure(t *testing.T) {
 // kafka starts a broker inside the test's bubble.
 func kafka(t *testing.T, topics ...string) (*kfake.Cluster, []kgo.Opt) {
 	t.Helper()
-	var network kfake.VirtualNetwork
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, topics...), kfake.ListenFn(network.Listen))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return cluster, []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.Dialer(network.DialContext)}
+	return kafkaOf(t, 1, topics...)
 }
 
 func kafkaSink(t *testing.T, brokers []kgo.Opt, p *progress) *changefeed.KafkaSink {
