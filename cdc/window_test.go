@@ -17,18 +17,18 @@ func TestWindowConfirmsTheContiguousPrefixOnly(t *testing.T) {
 		do    func()
 		flush uint64
 	}{
-		{func() { w.add(0, 0, 90) }, 90}, // nothing published yet: a keepalive's end
-		{func() { w.add(1, 5, 100) }, 90},
-		{func() { w.add(2, 5, 0) }, 90}, // a piece, or the middle of a transaction
-		{func() { w.add(3, 1, 300) }, 90},
-		{func() { w.add(3, 0, 350) }, 90}, // a keepalive behind it
+		{func() { w.add(published{seq: 0, changes: 0, lsn: 90}) }, 90}, // nothing published yet: a keepalive's end
+		{func() { w.add(published{seq: 1, changes: 5, lsn: 100}) }, 90},
+		{func() { w.add(published{seq: 2, changes: 5, lsn: 0}) }, 90}, // a piece, or the middle of a transaction
+		{func() { w.add(published{seq: 3, changes: 1, lsn: 300}) }, 90},
+		{func() { w.add(published{seq: 3, changes: 0, lsn: 350}) }, 90}, // a keepalive behind it
 		{func() { w.acknowledge(1) }, 100},
 		{func() { w.acknowledge(2) }, 100}, // the transaction's last piece is open
 		{func() { w.acknowledge(3) }, 350},
-		{func() { w.add(3, 0, 400) }, 400}, // idle
+		{func() { w.add(published{seq: 3, changes: 0, lsn: 400}) }, 400}, // idle
 		{func() { w.acknowledge(9) }, 400}, // before what it acknowledges was entered
-		{func() { w.add(9, 2, 900) }, 900},
-		{func() { w.add(9, 0, 800) }, 900}, // never back
+		{func() { w.add(published{seq: 9, changes: 2, lsn: 900}) }, 900},
+		{func() { w.add(published{seq: 9, changes: 0, lsn: 800}) }, 900}, // never back
 	} {
 		step.do()
 		if w.flush != step.flush {
@@ -58,12 +58,12 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 					p.lsn = lsn
 				}
 				entered = append(entered, p)
-				w.add(p.seq, p.changes, p.lsn)
+				w.add(p)
 			},
 			"mark": func(t *rapid.T) {
 				lsn += rapid.Uint64Range(0, 100).Draw(t, "bytes")
 				entered = append(entered, published{seq: seq, lsn: lsn})
-				w.add(seq, 0, lsn)
+				w.add(published{seq: seq, lsn: lsn})
 			},
 			"acknowledge": func(t *rapid.T) {
 				floor = rapid.Uint64Range(floor, seq+1).Draw(t, "floor")
@@ -93,8 +93,8 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 func TestFullWindowHoldsThePublisherBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := testWindow()
-		w.add(1, 1, 10)
-		w.add(2, 1, 20)
+		w.add(published{seq: 1, changes: 1, lsn: 10})
+		w.add(published{seq: 2, changes: 1, lsn: 20})
 		entered := make(chan error, 1)
 		go func() { entered <- w.room(t.Context(), 2) }()
 		synctest.Wait()
