@@ -26,7 +26,7 @@ func TestWindowConfirmsTheContiguousPrefixOnly(t *testing.T) {
 		{func() { w.acknowledge(2) }, 100}, // the transaction's last piece is open
 		{func() { w.acknowledge(3) }, 350},
 		{func() { w.add(published{seq: 3, changes: 0, lsn: 400}) }, 400}, // idle
-		{func() { w.acknowledge(9) }, 400}, // before what it acknowledges was entered
+		{func() { w.acknowledge(9) }, 400},                               // before what it acknowledges was entered
 		{func() { w.add(published{seq: 9, changes: 2, lsn: 900}) }, 900},
 		{func() { w.add(published{seq: 9, changes: 0, lsn: 800}) }, 900}, // never back
 	} {
