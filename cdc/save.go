@@ -60,7 +60,7 @@ func (v *saver) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if !v.replay.confirmed.Load() || v.window.progress().through.compare(v.saved) <= 0 {
+		if !v.replay.confirmed.Load() || v.window.headway().through.compare(v.saved) <= 0 {
 			continue
 		}
 		if err := v.save(ctx, false); errors.Is(err, ErrFenced) {
@@ -77,7 +77,7 @@ func (v *saver) save(ctx context.Context, closed bool) error {
 	// The offsets come first. Were they read last, they could be beyond a record
 	// that is acknowledged in between, and nobody would read that back.
 	offsets := v.offsets()
-	at := v.window.progress()
+	at := v.window.headway()
 	bounded, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	err := v.store.Save(bounded, v.source, v.claim, v.checkpoint(offsets, at, closed))
@@ -100,7 +100,7 @@ func (v *saver) save(ctx context.Context, closed bool) error {
 // checkpoint returns what to save of what has been acknowledged. While the log is
 // not known to be the one that was published from, that is what was known at the
 // beginning; offsets stay until what follows them is acknowledged.
-func (v *saver) checkpoint(offsets changefeed.Offsets, at acknowledged, closed bool) Checkpoint {
+func (v *saver) checkpoint(offsets changefeed.Offsets, at headway, closed bool) Checkpoint {
 	c := v.begin
 	c.Closed = closed
 	if !v.replay.confirmed.Load() {

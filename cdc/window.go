@@ -22,7 +22,7 @@ type window struct {
 	open  []published // by ascending seq
 	floor uint64      // of the sink
 	flush uint64
-	done  acknowledged
+	done  headway
 }
 
 // published is what goes to the sink under one sequence number.
@@ -34,9 +34,9 @@ type published struct {
 	through place  // the last document up to there, published or not; zero: none
 }
 
-// acknowledged is how far a window has come: what of the log need not be
+// headway is how far a window has come: what of the log need not be
 // published again.
-type acknowledged struct {
+type headway struct {
 	commit  uint64 // every transaction that ends there or before is in the topics
 	through place  // and every change up to here
 	changes uint64 // that were published and acknowledged
@@ -95,8 +95,8 @@ func (w *window) advance() {
 	notify(w.moved)
 }
 
-// progress returns how far everything is acknowledged.
-func (w *window) progress() acknowledged {
+// headway returns how far everything is acknowledged.
+func (w *window) headway() headway {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.done

@@ -48,6 +48,7 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 			entered    []published
 			seq, floor uint64
 			lsn        uint64
+			through    place
 		)
 		t.Repeat(map[string]func(*rapid.T){
 			"publish": func(t *rapid.T) {
@@ -55,15 +56,22 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 				p := published{seq: seq, changes: rapid.IntRange(1, 9).Draw(t, "changes")}
 				if rapid.Bool().Draw(t, "ends a transaction") {
 					lsn += rapid.Uint64Range(1, 100).Draw(t, "bytes")
-					p.lsn = lsn
+					p.lsn, p.commit = lsn, lsn
 				}
+				through.ordinal += uint64(p.changes)
+				p.through = through
 				entered = append(entered, p)
 				w.add(p)
 			},
 			"mark": func(t *rapid.T) {
 				lsn += rapid.Uint64Range(0, 100).Draw(t, "bytes")
-				entered = append(entered, published{seq: seq, lsn: lsn})
-				w.add(published{seq: seq, lsn: lsn})
+				p := published{seq: seq, lsn: lsn, through: through}
+				if rapid.Bool().Draw(t, "changes that are in the topics") {
+					through.lsn++
+					p.commit, p.through = lsn, through
+				}
+				entered = append(entered, p)
+				w.add(p)
 			},
 			"acknowledge": func(t *rapid.T) {
 				floor = rapid.Uint64Range(floor, seq+1).Draw(t, "floor")
@@ -72,15 +80,20 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 			"": func(t *rapid.T) {
 				var want uint64
 				var changes, left int
+				var done headway
 				for _, p := range entered {
 					if p.seq <= floor {
 						want, changes = max(want, p.lsn), changes+p.changes
+						done = headway{commit: max(done.commit, p.commit), through: later(done.through, p.through), changes: uint64(changes)}
 					} else {
 						left += p.changes
 					}
 				}
 				if w.flush != want || acknowledged != changes || w.left() != left {
 					t.Fatalf("flush %d, acknowledged %d, left %d; want %d, %d, %d", w.flush, acknowledged, w.left(), want, changes, left)
+				}
+				if got := w.headway(); got != done {
+					t.Fatalf("progress %+v, want %+v", got, done)
 				}
 				if n := len(told); n > 0 && told[n-1] != want || n > 1 && told[n-1] <= told[n-2] {
 					t.Fatalf("told %v, want ascending up to %d", told, want)
