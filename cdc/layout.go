@@ -16,7 +16,7 @@ import (
 const layoutVersion = 1
 
 // layoutOf says what positions depend on beside the log: the rules of assembly,
-// the limits of pieces, and of the routes all that decides which documents there
+// the limits of pieces, the topics of messages, and of the routes all that decides which documents there
 // are, in which order, on which topics, and how their bytes are counted. What
 // only decides what a change says is left out.
 func layoutOf(cfg *Config) string {
@@ -25,17 +25,18 @@ func layoutOf(cfg *Config) string {
 		Topic, Group string
 		ID, Columns  []string
 		Operations   Operations
+		Order        int
 	}
 	var tables []table
 	for i := range cfg.Tables {
 		t := &cfg.Tables[i]
 		tables = append(tables, table{
 			Name: t.Name, Parent: t.Parent, Topic: t.Topic, Group: cfg.DataSourceName(t),
-			ID: t.DocumentID, Operations: t.operations(),
+			ID: t.DocumentID, Operations: t.operations(), Order: t.Order,
 			Columns: []string{t.Domain.Column, t.DocumentType.Column, t.DocumentSubtype.Column, t.Deleted.Column},
 		})
 	}
-	text, _ := json.Marshal(tables) // it holds nothing that cannot be marshalled
+	text, _ := json.Marshal([]any{tables, slices.Sorted(slices.Values(cfg.Topics))}) // it holds nothing that cannot be marshalled
 	sum := sha256.Sum256(text)
 	return fmt.Sprintf("rules=%d piece_documents=%d piece_bytes=%d routes=%s",
 		layoutVersion, cfg.PieceDocuments, cfg.PieceBytes, hex.EncodeToString(sum[:8]))
@@ -69,9 +70,9 @@ func partitionChanges(topics []string, before, now changefeed.Offsets) []string 
 	return changed
 }
 
-// topicsOf lists the topics of a source, each once.
+// topicsOf lists the topics of a source, those of messages too, each once.
 func topicsOf(cfg *Config) []string {
-	var topics []string
+	topics := slices.Compact(slices.Sorted(slices.Values(cfg.Topics)))
 	for i := range cfg.Tables {
 		if topic := cfg.Tables[i].Topic; topic != "" && !slices.Contains(topics, topic) {
 			topics = append(topics, topic)

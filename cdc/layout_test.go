@@ -22,6 +22,8 @@ func TestLayoutIsOfWhatPositionsDependOn(t *testing.T) {
 		"operations":          {func(c *Config) { c.Tables[2].Operations = Insert | Update }, []string{"routes"}},
 		"the order of routes": {func(c *Config) { slices.Reverse(c.Tables) }, []string{"routes"}},
 		"one route less":      {func(c *Config) { c.Tables = c.Tables[:3] }, []string{"routes"}},
+		"an order":            {func(c *Config) { c.Tables[0].Order = 1 }, []string{"routes"}},
+		"topics of messages":  {func(c *Config) { c.Topics = []string{"more"} }, []string{"routes"}},
 		"a source name":       {func(c *Config) { c.Tables[3].DataSourceName = "main/public.orders" }, []string{"routes"}},
 		"limits of pieces":    {func(c *Config) { c.PieceDocuments, c.PieceBytes = 7, 7 }, []string{"piece_documents", "piece_bytes"}},
 	} {

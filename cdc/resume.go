@@ -39,7 +39,7 @@ func (s *session) resume(ctx context.Context) error {
 	}
 	s.saver = &saver{
 		store: s.deps.Checkpoints, source: s.cfg.Source, claim: claim,
-		begin: p.begin, top: p.top, ends: back.ends, replay: p.replay,
+		begin: p.begin, top: p.top, ends: back.ends, look: s.ends, replay: p.replay,
 		window: s.window, offsets: func() changefeed.Offsets { return nil }, limit: maxUncovered,
 		log: s.log, counters: s.counters,
 		stop: make(chan struct{}), moved: make(chan struct{}, 1),
@@ -89,6 +89,11 @@ func (s *session) readBack(ctx context.Context, saved *Checkpoint) (*tail, error
 		return nil, &interruption{waits: "topics", err: fmt.Errorf("read topics back: %w", err)}
 	}
 	return back, nil
+}
+
+// ends reads where the topics end.
+func (s *session) ends(ctx context.Context) (changefeed.Offsets, error) {
+	return s.deps.Tails.Last(ctx, s.cfg.Source, topicsOf(s.cfg), func(changefeed.Position) error { return nil })
 }
 
 // settleEpoch takes a new epoch where one is wanted, and says what will come

@@ -20,18 +20,22 @@ const (
 	// checkpoint does not cover: they have to be read back when it is needed. It is
 	// more than the window holds, so what waits for it is acknowledged.
 	maxUncovered = 1_000_000
+	// lookInterval is the time between two looks at the ends of the topics.
+	lookInterval = time.Hour
 )
 
 // saver is the stage of a session that saves its checkpoints: a moment after
-// something of routed tables has been acknowledged, never without that, because
-// the state can be in the database that is read.
+// something of routed tables has been acknowledged, and but for a look at the
+// ends of the topics never without that, because the state can be in the database
+// that is read.
 type saver struct {
 	store   Checkpoints
 	source  string
 	claim   int64
 	begin   Checkpoint
 	top     place
-	ends    changefeed.Offsets // of the topics when the session began
+	ends    changefeed.Offsets                                // of the topics when the session began
+	look    func(context.Context) (changefeed.Offsets, error) // reads the ends of the topics
 	replay  *replay
 	window  *window
 	offsets func() changefeed.Offsets // the sink's
@@ -45,6 +49,9 @@ type saver struct {
 
 	saved   place // how far the last checkpoint says that the topics are complete
 	failing bool
+	looked  time.Time
+	seen    changefeed.Offsets // ends that will be right when seenSeq is acknowledged; nil: none
+	seenSeq uint64
 }
 
 // run saves until ctx ends or finish is called. It returns an error only where
@@ -52,6 +59,7 @@ type saver struct {
 func (v *saver) run(ctx context.Context) error {
 	ticker := time.NewTicker(saveInterval)
 	defer ticker.Stop()
+	v.looked = time.Now()
 	for {
 		select {
 		case <-ticker.C:
@@ -60,13 +68,41 @@ func (v *saver) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if !v.replay.confirmed.Load() || v.window.headway().through.compare(v.saved) <= 0 {
+		raised := v.raiseEnds(ctx)
+		if !v.replay.confirmed.Load() || v.window.headway().through.compare(v.saved) <= 0 && !raised {
 			continue
 		}
 		if err := v.save(ctx, false); errors.Is(err, ErrFenced) {
 			return stateLost(err)
 		}
 	}
+}
+
+// raiseEnds moves the offsets of partitions on that others write to and the sink
+// seldom or never does: what others wrote there in months would be read back. It
+// reports whether it has. The ends that it looks at are right once everything is
+// acknowledged that had been published by then.
+func (v *saver) raiseEnds(ctx context.Context) bool {
+	if v.seen != nil {
+		if !v.window.finished(v.seenSeq) {
+			return false
+		}
+		v.ends, v.seen = furthest(v.ends, v.seen), nil
+		return true
+	}
+	if time.Since(v.looked) < lookInterval {
+		return false
+	}
+	v.looked = time.Now()
+	bounded, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	ends, err := v.look(bounded)
+	if err != nil {
+		v.log.Debug("the ends of the topics cannot be read, trying again in an hour", "error", err)
+		return false
+	}
+	v.seen, v.seenSeq = ends, v.window.entered()
+	return false
 }
 
 // finish ends run. Call it once.

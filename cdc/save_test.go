@@ -44,6 +44,7 @@ func testSaver(m *memory, r *replay, top place) *saver {
 		store: m, source: "main", claim: 1, top: top, replay: r, window: testWindow(), limit: 10,
 		begin:   Checkpoint{Epoch: 3, LSN: 100, Acknowledged: changefeed.Position{Source: "main", Epoch: 3, LSN: 90}, Offsets: changefeed.Offsets{"a": {5, 5}}},
 		ends:    changefeed.Offsets{"a": {7, 8}},
+		look:    func(context.Context) (changefeed.Offsets, error) { return nil, errors.New("no broker") },
 		offsets: func() changefeed.Offsets { return changefeed.Offsets{"a": {0, 9, 4}, "b": {1}} },
 		log:     slog.New(slog.DiscardHandler), counters: &counters{},
 		stop: make(chan struct{}), moved: make(chan struct{}, 1),
@@ -164,6 +165,42 @@ func TestPublishingWaitsWhereTooMuchIsNotCovered(t *testing.T) {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Others write to the topics all the time, and this source does not. What is on
+// its way when the ends are looked at holds them back until it is acknowledged.
+func TestEndsThatOthersMoveAreFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		v := testSaver(m, newReplay(0, place{}, nil), place{})
+		v.offsets = func() changefeed.Offsets { return nil }
+		looks := 0
+		v.look = func(context.Context) (changefeed.Offsets, error) {
+			if looks++; looks == 1 {
+				return nil, errors.New("no broker")
+			}
+			return changefeed.Offsets{"a": {1000, 2000, 3000}}, nil
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- v.run(ctx) }()
+		v.window.add(published{seq: 7, changes: 1, through: place{lsn: 500}})
+		time.Sleep(2*time.Hour + time.Minute)
+		synctest.Wait()
+		if looks != 2 || len(m.saved) != 0 {
+			t.Errorf("%d looks and %d checkpoints with a change on its way, want 2 and none", looks, len(m.saved))
+		}
+		v.window.acknowledge(7)
+		time.Sleep(time.Minute)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		want := changefeed.Offsets{"a": {1000, 2000}} // as many partitions as there were
+		if n := len(m.saved); n == 0 || cmp.Diff(want, m.saved[n-1].Offsets) != "" {
+			t.Errorf("saved %+v, want offsets %v at last", m.saved, want)
 		}
 	})
 }

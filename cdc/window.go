@@ -20,6 +20,7 @@ type window struct {
 
 	mu    sync.Mutex
 	open  []published // by ascending seq
+	last  uint64      // the highest seq that was entered
 	floor uint64      // of the sink
 	flush uint64
 	done  headway
@@ -52,6 +53,7 @@ func newWindow(onFlush func(uint64), onAck func(int)) *window {
 func (w *window) add(p published) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.last = p.seq
 	if n := len(w.open); n > 0 && w.open[n-1].seq == p.seq {
 		last := &w.open[n-1]
 		last.changes += p.changes
@@ -100,6 +102,20 @@ func (w *window) headway() headway {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.done
+}
+
+// entered returns the highest sequence number that has been entered.
+func (w *window) entered() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}
+
+// finished reports whether a sequence number and all before it are acknowledged.
+func (w *window) finished(seq uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.floor >= seq
 }
 
 // room blocks until fewer than limit batches are open. One goroutine may wait.
