@@ -46,7 +46,7 @@ func layoutOf(cfg *Config) string {
 func layoutChanges(before, now string) []string {
 	was := strings.Fields(before)
 	var changed []string
-	for _, part := range strings.Fields(now) {
+	for _, part := range strings.FieldsSeq(now) {
 		if !slices.Contains(was, part) {
 			name, _, _ := strings.Cut(part, "=")
 			changed = append(changed, name)

@@ -103,7 +103,9 @@ func (r *resumed) crash() {
 	r.server.CutAll()
 	synctest.Wait()
 	r.stop()
-	<-r.done
+	if err := <-r.done; err != nil {
+		r.Errorf("Run = %v", err)
+	}
 	r.publisher = nil
 	r.server.SetUnreachable(nil)
 }
