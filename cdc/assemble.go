@@ -28,6 +28,7 @@ type assembler struct {
 	// partitioned tables that it is a part of, the nearest first.
 	names    func(ctx context.Context, oid uint32, announced TableName) ([]TableName, error)
 	queue    *queue
+	replay   *replay
 	xids     *xidClock
 	messages *messages
 	counters *counters
@@ -108,7 +109,9 @@ func (a *assembler) commit(ctx context.Context, m *pgoutput.Commit) error {
 	if err := a.emit(ctx); err != nil {
 		return err
 	}
-	a.queue.mark(m.EndLSN)
+	if err := a.passed(m.EndLSN, a.tx.emitted > 0); err != nil {
+		return err
+	}
 	a.tx = transaction{}
 	a.counters.transactions.Add(1)
 	return nil
@@ -120,6 +123,22 @@ func (a *assembler) cut(ctx context.Context) error {
 		return nil
 	}
 	return a.emit(ctx)
+}
+
+// passed takes the end of a transaction, or of the log outside of one: everything
+// before it has been put into the queue.
+func (a *assembler) passed(end uint64, documents bool) error {
+	known, err := a.replay.passes(end)
+	switch {
+	case err != nil:
+		return err
+	case !known: // a later end stands for this one too
+	case documents:
+		a.queue.commit(end)
+	default:
+		a.queue.mark(end)
+	}
+	return nil
 }
 
 // emit numbers the documents held so far and puts them into the queue: all of a
@@ -134,10 +153,30 @@ func (a *assembler) emit(ctx context.Context) error {
 		doc.lookup = doc.lookup && !doc.suppressed
 		a.tx.emitted++
 	}
+	if err := a.recognize(); err != nil {
+		return err
+	}
 	err := a.queue.put(ctx, a.docs.list, a.docs.text)
 	a.docs.reset()
 	a.tx.bytes = 0
 	return err
+}
+
+// recognize finds the documents whose changes are in the topics already. They go
+// through the queue like all others, because lookups have to see their
+// transactions, and need no lookup of their own.
+func (a *assembler) recognize() error {
+	for i := 0; i < len(a.docs.list) && !a.replay.over; i++ {
+		doc := &a.docs.list[i]
+		present, err := a.replay.holds(place{lsn: doc.lsn, ordinal: doc.ordinal})
+		if err != nil {
+			return err
+		}
+		if present {
+			doc.present, doc.lookup = true, false
+		}
+	}
+	return nil
 }
 
 // relation compiles the route of a table, or compiles it again after its

@@ -175,13 +175,13 @@ func newPipeline(tb testEnd, cfg Config, lookup ParentLookup) *pipeline {
 		names: func(_ context.Context, oid uint32, _ TableName) ([]TableName, error) {
 			return p.namesNow[oid], nil
 		},
-		queue: newQueue(), xids: xids, counters: &counters{}, log: log,
+		queue: newQueue(), replay: newReplay(0, place{}, nil), xids: xids, counters: &counters{}, log: log,
 		relations: make(map[uint32]*relation), docs: newDocuments(), ordered: ordered(routes),
 	}
 	p.messages = newMessages(&cfg, routes, p.counters, log)
 	p.out = &outlet{
 		source: cfg.Source, epoch: cfg.Epoch, queue: p.queue, window: window, sink: p.sink, limit: publishChanges,
-		parents: newParents(&cfg, routes, p.counters, log), counters: p.counters,
+		parents: newParents(&cfg, cfg.Epoch, routes, p.counters, log), counters: p.counters,
 	}
 	return p
 }

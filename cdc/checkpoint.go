@@ -16,15 +16,16 @@ type Checkpoint struct {
 	Timeline int32
 	// Epoch of the source's positions.
 	Epoch uint32
-	// LSN is where to begin: every transaction whose commit record ends there or
-	// before is in the topics as a whole.
+	// LSN is where a transaction with documents ends: it, and every one that ends
+	// before, is in the topics as a whole. 0: none of the epoch.
 	LSN uint64
 	// Acknowledged is the highest position such that it and all below it are in
-	// the topics. It can be inside of a transaction that ends beyond LSN.
+	// the topics. It can be inside of a transaction that ends beyond LSN. Zero:
+	// none is known.
 	Acknowledged changefeed.Position
-	// Offsets are places in the topics that no record of this source with a
-	// position above Acknowledged lies before. They have as many partitions as
-	// the topics had.
+	// Offsets are places in the topics that no record of this source, epoch and
+	// layout with a position above Acknowledged lies before. They have as many
+	// partitions as the topics had when the session began.
 	Offsets changefeed.Offsets
 	// Layout says what positions depend on beside the log: where it differs, the
 	// same position can be that of another change.

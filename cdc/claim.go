@@ -16,10 +16,13 @@ import (
 // standbyInterval is the time between two looks at a slot that is in use.
 const standbyInterval = 250 * time.Millisecond
 
-// claim starts replication where the server says that the slot has come to. It
+// takeSlot starts replication where the server says that the slot has come to. It
 // waits while another process reads the slot.
-func (s *session) claim(ctx context.Context, conn *pgconn.PgConn) error {
+func (s *session) takeSlot(ctx context.Context, conn *pgconn.PgConn) error {
 	for {
+		if err := s.identify(ctx, conn); err != nil {
+			return err
+		}
 		err := s.startReplication(ctx, conn)
 		switch {
 		case err == nil:

@@ -12,6 +12,10 @@ import (
 // that nothing of a session that was lost is sent after the next one began.
 type Sink interface {
 	changefeed.Sink
+	// Offsets returns places in the topics: of each partition that records of a
+	// batch at or below the floor were written to, one past the last of them. Of
+	// other partitions it returns 0, or nothing.
+	Offsets() changefeed.Offsets
 	// Close drops what is not acknowledged yet.
 	Close()
 }

@@ -7,11 +7,18 @@
 //
 // # What is authoritative
 //
-// The slot's confirmed position, which the server keeps: everything committed
-// before it has been acknowledged by the sink. A session starts there, whatever
-// an earlier session of the same process knew, and nothing else decides what is
-// read. It can go back when the server crashes; what was acknowledged since then
-// is published again.
+// What the topics hold. The rest serves to find that out and to read the log from
+// early enough:
+//
+//	the slot's confirmed position  everything committed before it is in the topics. The
+//	                               stream begins there. It goes back when the server
+//	                               crashes.
+//	the checkpoint                 everything up to its position is in the topics; what
+//	                               else is lies behind its offsets. It is a second old.
+//	the tails of the topics        which positions are in the topics beyond that
+//
+// Without [Deps.Checkpoints] only the first is known, and what was published
+// beyond it is published again.
 //
 // Four positions of the log are told apart:
 //
@@ -25,16 +32,26 @@
 // # Guarantee
 //
 // Every committed insert, update or delete of a routed row is published, folded
-// per document and transaction, at least once, unless [Stats] counts it among what
-// is left out. Within a session, changes of one document come in the order of
-// their commits. A change that is published again has the same position and
-// version as before, so that readers can tell.
+// per document and transaction, unless [Stats] counts it among what is left out:
+// once, whatever publisher, connection, sink or server died meanwhile, and changes
+// of one partition in the order of their positions. It is published again only
+//
+//   - without checkpoints, after any interruption;
+//   - where what positions depend on has changed and the session before did not
+//     end in order: the transactions that it had not finished;
+//   - in a new epoch: what the slot still holds;
+//   - by a publisher that was cut off from server and state, and not from the
+//     broker: what it had on its way.
+//
+// Then it has the same position and version as before, or in a new epoch greater
+// ones, so that readers can tell.
 //
 // # Stages
 //
 //	connection ──▶ receive ─▶ assemble ──queue──▶ look up ─▶ publish ──▶ sink
 //	     ▲         └──── one goroutine ───┘       └─ one goroutine ─┘       │
 //	     └──────── status, one goroutine ◀───────── window ◀── floor ───────┘
+//	           checkpoints, one goroutine ◀────────────┘
 //
 // The queue is one batch that grows until it is taken, bounded in bytes: alone, a
 // transaction is published at once, and while the sink is slow what piles up is
@@ -121,6 +138,72 @@
 // route under its new name, is read through, and one that is renamed while it is
 // routed stops the publisher: its oid had a route, in this process, and has none.
 //
+// # Resume
+//
+// A session begins in this order:
+//
+//  1. It gets the slot: replication starts at the slot's confirmed position. That
+//     it does not start at the checkpoint costs little, for the server has to read
+//     its log from further back in any case, and it makes all decisions below ones
+//     about what to publish: none can make the server leave anything out.
+//  2. It claims the checkpoint. Whoever had the slot before cannot save any more.
+//     From now on status is written, and confirms nothing; the stream waits.
+//  3. It reads where the stream begins and where the log ends; then the tails of the
+//     topics, from the checkpoint's offsets to ends that do not move any more,
+//     unless the session before has ended in order. Ended or not, the sink of that
+//     session is closed, or its process is dead.
+//  4. It decides which epoch its positions are of, and saves the checkpoint that it
+//     begins with. Only then it publishes.
+//
+// A change is in the topics already if its transaction ends at or before the
+// checkpoint's LSN, or its position is at or below the acknowledged one, or among
+// those read back. It is a set that decides and not the last position, because
+// partitions are acknowledged apart: a record can be missing below others that
+// arrived. Such a change is passed over: counted, not looked up, and acknowledged
+// as soon as everything before it is.
+//
+// The stream has to have every position that was read back, and the acknowledged
+// one, from where it begins. Where it passes one, it is another log than that which
+// was published from: the session ends, and the next one begins a new epoch. Until
+// the last of them has been met, nothing is confirmed or saved, so that nothing of
+// another log can be lost by that.
+//
+// Positions depend on the log and on what the layout of a checkpoint names: rules
+// of assembly, routes, limits of pieces. Where that or a number of partitions has
+// changed, only whole transactions at or below the LSN are passed over, and the
+// offsets move to the ends of the topics, because the same position can be that of
+// another change behind them.
+//
+// # Epochs
+//
+// An epoch is a log that positions can be compared within. A source gets a new one,
+// greater than all that its state and its topics know, and that no other source
+// has had,
+//
+//   - the first time; and where its checkpoint is gone, or older than its topics;
+//   - where the system identifier is another one;
+//   - where the log has gone back: its timeline left that of the checkpoint before
+//     a position that was published, or is no descendant; or it ends before such a
+//     position; or the stream does not have it (see above). The state alone could
+//     not tell, because it can be in the same database and go back with it.
+//
+// The crash of a server is none of these, nor a failover that lost nothing. Where
+// it is in doubt the epoch is new. A new epoch begins at the slot's position, passes
+// nothing over, and takes the present ends of the topics for its offsets.
+//
+// # Checkpoints
+//
+// A checkpoint is saved at most once a second, and only after documents have been
+// acknowledged: saving writes to a log, which can be the one that is read. The
+// sink's offsets are taken before the acknowledged position; older ones only make
+// the next session read more. They are not moved while something at or below what
+// was read back is not acknowledged, because that lies behind the old ones. Where
+// others write to the topics, offsets also move once an hour.
+//
+// While the state is down publishing goes on, until a million changes are not
+// covered by a checkpoint; then it waits. The last checkpoint of a session that
+// ends in order is closed: nothing is on its way then.
+//
 // # Acknowledgement
 //
 //   - The end of a commit record enters the window behind the last change of its
@@ -145,14 +228,17 @@
 //	              └────────── fault ─▶ stopped       └─ ctx ended, or fault in the stream
 //
 // Interruptions pass by themselves. The session ends, its sink is closed, so that
-// nothing of it is published any more, and the next one begins from the confirmed
-// position, after 0.1 to 3 seconds. Each is said once until there has been progress.
+// nothing of it is published any more, and the next one begins as every session
+// does, after 0.1 to 3 seconds. Each is said once until there has been progress.
 //
 //	server not reachable, shutting down, starting    at the start for StartupTimeout,
 //	                                                 later without end
 //	connection lost                                  without end
-//	sink reports a failure, or cannot be opened      without end; what it had not
-//	                                                 acknowledged is published again
+//	sink reports a failure, or cannot be opened      without end
+//	topics cannot be read back                       without end
+//	state cannot be claimed, or not saved at first   without end
+//	another publisher has claimed the source         without end, as a stand-by
+//	the log is another one                           the next session begins an epoch
 //	slot in use by another process                   without end, on one connection, by
 //	                                                 looking only: the hot stand-by; with
 //	                                                 NoWait a fault
@@ -183,9 +269,9 @@
 //
 // When ctx ends, in this order: reading stops, wherever it is; the queue is
 // published; everything published is acknowledged, for at most DrainTimeout; the
-// last status is written; the stream and the connection are ended as the protocol
-// wants it, so that the slot is free; the sink is closed. A transaction that was
-// read in part is read again by the next run.
+// last status is written, and the last checkpoint saved; the stream and the
+// connection are ended as the protocol wants it, so that the slot is free; the sink
+// is closed. A transaction that was read in part is read again by the next run.
 //
 // # Transaction ids
 //

@@ -23,6 +23,7 @@ type document struct {
 	lookup     bool // its values have to be read from its row
 	gone       bool // that row was not there
 	suppressed bool // it uses its number and is not published
+	present    bool // its change is in the topic already
 }
 
 // documentSize is what a document takes in a queue beside its texts.

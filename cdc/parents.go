@@ -38,8 +38,8 @@ type parent struct {
 	lsn  uint64
 }
 
-func newParents(cfg *Config, routes map[TableName]*route, c *counters, log *slog.Logger) *parents {
-	p := &parents{source: cfg.Source, epoch: cfg.Epoch, counters: c, log: log}
+func newParents(cfg *Config, epoch uint32, routes map[TableName]*route, c *counters, log *slog.Logger) *parents {
+	p := &parents{source: cfg.Source, epoch: epoch, counters: c, log: log}
 	for i := range cfg.Tables {
 		if r := routes[cfg.Tables[i].Name]; r.lookup != nil {
 			p.routes = append(p.routes, &parent{route: r})

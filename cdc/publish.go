@@ -24,11 +24,14 @@ type outlet struct {
 	sink     changefeed.Sink
 	limit    int // of changes in one call of Publish
 	parents  *parents
+	saver    *saver // nil where checkpoints are not saved
 	counters *counters
 
 	batch   batch
 	changes []changefeed.Change
 	seq     uint64 // of the last call of Publish
+	given   uint64 // changes given to the sink
+	through place  // the last document that has entered the window
 	mark    int    // of batch.marks: the next one to enter the window
 }
 
@@ -60,7 +63,11 @@ func (o *outlet) publish(ctx context.Context) error {
 	o.changes = o.changes[:0]
 	for i := range o.batch.documents {
 		doc := &o.batch.documents[i]
-		if doc.gone {
+		switch {
+		case doc.present:
+			o.counters.skipped.Add(1)
+			continue
+		case doc.gone:
 			o.counters.parentsGone.Add(1)
 			continue
 		}
@@ -87,28 +94,49 @@ func (o *outlet) publish(ctx context.Context) error {
 }
 
 // send gives the changes at hand to the sink. They are those of the batch's
-// first so many documents that were not sent before.
+// first so many documents that were not sent before. They enter the window first.
 func (o *outlet) send(ctx context.Context, documents int) error {
 	n := len(o.changes)
 	if n > 0 {
-		if err := o.window.room(ctx, windowBatches); err != nil {
+		if err := o.room(ctx); err != nil {
 			return err
 		}
 		o.seq++
-		if err := o.sink.Publish(ctx, o.seq, o.changes); err != nil {
-			return sinkFailed(err)
-		}
-		o.counters.published.Add(uint64(n))
-		o.changes = o.changes[:0]
+		o.given += uint64(n)
 	}
-	var lsn uint64
+	p := published{seq: o.seq, changes: n, through: o.through}
+	if documents > 0 {
+		last := &o.batch.documents[documents-1]
+		p.through = place{lsn: last.lsn, ordinal: last.ordinal}
+	}
 	for ; o.mark < len(o.batch.marks) && o.batch.marks[o.mark].documents <= documents; o.mark++ {
-		lsn = o.batch.marks[o.mark].lsn
+		m := &o.batch.marks[o.mark]
+		p.lsn, p.commit = m.lsn, max(p.commit, m.commit)
 	}
-	if n > 0 || lsn > 0 {
-		o.window.add(o.seq, n, lsn)
+	if n > 0 || p.lsn > 0 || p.through != o.through {
+		o.window.add(p)
+		o.through = p.through
 	}
+	if n == 0 {
+		return nil
+	}
+	o.counters.published.Add(uint64(n))
+	if err := o.sink.Publish(ctx, o.seq, o.changes); err != nil {
+		return sinkFailed(err)
+	}
+	o.changes = o.changes[:0]
 	return nil
+}
+
+// room waits until more may be published.
+func (o *outlet) room(ctx context.Context) error {
+	if err := o.window.room(ctx, windowBatches); err != nil {
+		return err
+	}
+	if o.saver == nil {
+		return nil
+	}
+	return o.saver.room(ctx, o.given)
 }
 
 // change writes a document's change out.

@@ -16,6 +16,7 @@ type Publisher struct {
 	deps     Deps
 	routes   map[TableName]*route
 	messages *messages
+	layout   string
 	log      *slog.Logger
 
 	counters counters
@@ -27,6 +28,10 @@ type Publisher struct {
 	routed  map[uint32]TableName // the routes that tables have had, by their OIDs
 	trouble string               // what the publisher waits for, as was last said
 	wait    backoff              // between sessions
+
+	// otherLog is why the log was found not to be the one that the topics' changes
+	// come from, until a session has begun a new epoch for that.
+	otherLog string
 }
 
 // New makes a publisher and does nothing with it yet.
@@ -41,8 +46,11 @@ func New(cfg Config, deps Deps) (*Publisher, error) {
 		return nil, errors.New("make publisher: no OpenSink")
 	case deps.Log == nil:
 		return nil, errors.New("make publisher: no Log")
+	case (deps.Checkpoints == nil) != (deps.Tails == nil):
+		return nil, errors.New("make publisher: Checkpoints and Tails need each other")
 	}
 	p := &Publisher{cfg: cfg, deps: deps, log: deps.Log.With("source", cfg.Source), routed: make(map[uint32]TableName)}
+	p.layout = layoutOf(&p.cfg)
 	p.counters.setState("stopped")
 	var err error
 	if p.routes, err = newRoutes(&p.cfg, deps.Parents); err != nil {
@@ -90,7 +98,8 @@ func (p *Publisher) Run(ctx context.Context) error {
 func (p *Publisher) session(ctx context.Context) error {
 	s := &session{
 		cfg: &p.cfg, deps: &p.deps, routes: p.routes, routed: p.routed, messages: p.messages, counters: &p.counters, log: p.log,
-		standBy: p.standBy, progress: p.progress,
+		layout: p.layout, otherLog: p.otherLog,
+		standBy: p.standBy, resumed: func() { p.otherLog = "" }, progress: p.progress,
 	}
 	for _, publication := range p.cfg.Publications() {
 		s.publications = append(s.publications, publication.Name)
@@ -115,7 +124,11 @@ func (p *Publisher) session(ctx context.Context) error {
 	p.counters.setState("streaming")
 	p.counters.streaming.Store(true)
 	defer p.counters.streaming.Store(false)
-	return s.run(ctx)
+	err := s.run(ctx)
+	if other, ok := errors.AsType[*otherLogError](err); ok {
+		p.otherLog = other.Error()
+	}
+	return err
 }
 
 // waitsForSlot is the trouble of a stand-by.

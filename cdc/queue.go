@@ -26,6 +26,7 @@ type batch struct {
 type mark struct {
 	documents int
 	lsn       uint64
+	commit    uint64 // the highest of them that ends a transaction with documents; 0: none
 }
 
 func (b *batch) size() int { return len(b.documents)*documentSize + len(b.text) }
@@ -91,13 +92,20 @@ func (q *queue) add(docs []document, text []byte) (n int) {
 
 // mark says that everything up to lsn has been put. It never blocks: marks with
 // nothing between them are one.
-func (q *queue) mark(lsn uint64) {
+func (q *queue) mark(lsn uint64) { q.enter(mark{lsn: lsn}) }
+
+// commit is mark for the end of a transaction that has documents.
+func (q *queue) commit(lsn uint64) { q.enter(mark{lsn: lsn, commit: lsn}) }
+
+func (q *queue) enter(m mark) {
 	q.mu.Lock()
 	b := &q.pending
-	if n := len(b.marks); n > 0 && b.marks[n-1].documents == len(b.documents) {
-		b.marks[n-1].lsn = max(b.marks[n-1].lsn, lsn)
+	m.documents = len(b.documents)
+	if n := len(b.marks); n > 0 && b.marks[n-1].documents == m.documents {
+		last := &b.marks[n-1]
+		last.lsn, last.commit = max(last.lsn, m.lsn), max(last.commit, m.commit)
 	} else {
-		b.marks = append(b.marks, mark{documents: len(b.documents), lsn: lsn})
+		b.marks = append(b.marks, m)
 	}
 	q.mu.Unlock()
 	notify(q.filled)

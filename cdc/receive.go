@@ -98,8 +98,7 @@ func (s *session) frame(ctx context.Context, data []byte) error {
 		}
 		return s.assembler.handle(ctx, &s.decoded)
 	case len(data) == keepalive && data[0] == pglogrepl.PrimaryKeepaliveMessageByteID:
-		s.keepalive(binary.BigEndian.Uint64(data[1:]), data[keepalive-1] != 0)
-		return nil
+		return s.keepalive(binary.BigEndian.Uint64(data[1:]), data[keepalive-1] != 0)
 	default:
 		return fmt.Errorf("%w: frame of %d bytes", ErrProtocol, len(data))
 	}
@@ -109,14 +108,15 @@ func (s *session) frame(ctx context.Context, data []byte) error {
 // a transaction everything before it has been read, so it goes where the end of
 // a transaction would go, behind all that is not acknowledged. In a transaction
 // it says nothing.
-func (s *session) keepalive(end uint64, reply bool) {
+func (s *session) keepalive(end uint64, reply bool) error {
 	s.status.receive(end)
-	if !s.assembler.open() {
-		s.queue.mark(end)
-	}
 	if reply {
 		s.status.ask(end)
 	}
+	if s.assembler.open() {
+		return nil
+	}
+	return s.assembler.passed(end, false)
 }
 
 // notice takes a notice of the server. From version 18 on it only warns where a

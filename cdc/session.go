@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"changefeed/cdc/internal/pgoutput"
@@ -28,8 +27,11 @@ type session struct {
 	messages     *messages // the publisher's; of the receiving goroutine
 	counters     *counters
 	log          *slog.Logger
+	layout       string                                      // see layoutOf
+	otherLog     string                                      // why the session before found the log to be another one, or nothing
 	routed       map[uint32]TableName                        // the publisher's; of the receiving goroutine
 	standBy      func(ctx context.Context, pid string) error // waits before the next look at the slot
+	resumed      func()                                      // the session has found out where it goes on
 	progress     func()                                      // the server has been told something new
 
 	conn      net.Conn
@@ -41,9 +43,13 @@ type session struct {
 	// unreadable is why the log cannot be read on. It is final.
 	unreadable error
 
+	origin origin
+	epoch  uint32 // of the positions
 	queue  *queue
 	window *window
 	status *statusWriter
+	saver  *saver // nil where checkpoints are not saved
+	sink   Sink
 }
 
 // open gets the slot. After it the connection is the session's.
@@ -58,16 +64,10 @@ func (s *session) open(ctx context.Context) error {
 			conn.Close(context.WithoutCancel(ctx))
 		}
 	}()
-	identify, cancel := context.WithTimeout(ctx, commandTimeout)
-	defer cancel()
-	system, err := pglogrepl.IdentifySystem(identify, conn)
-	if err != nil {
-		return connectError(fmt.Errorf("identify system: %w", err))
-	}
 	if err := s.inspect(ctx, conn); err != nil {
 		return err
 	}
-	if err := s.claim(ctx, conn); err != nil {
+	if err := s.takeSlot(ctx, conn); err != nil {
 		return err
 	}
 	hijacked, err := conn.Hijack()
@@ -76,7 +76,7 @@ func (s *session) open(ctx context.Context) error {
 	}
 	keep = true
 	s.conn, s.frontend = hijacked.Conn, hijacked.Frontend
-	s.log.Debug("replication started", "slot", s.cfg.Slot, "system", system.SystemID, "timeline", system.Timeline,
+	s.log.Debug("replication started", "slot", s.cfg.Slot, "system", s.origin.system, "timeline", s.origin.timeline,
 		"server_version", hijacked.ParameterStatuses["server_version"], "pid", hijacked.PID)
 	return nil
 }
@@ -89,7 +89,6 @@ func (s *session) prepare() {
 	s.window = newWindow(s.status.moved, func(n int) { s.counters.acknowledged.Add(uint64(n)) })
 	s.xids.read = s.nextXID
 	s.assembler = assembler{
-		epoch:          s.cfg.Epoch,
 		pieceDocuments: s.cfg.PieceDocuments,
 		pieceBytes:     s.cfg.PieceBytes,
 		ordered:        ordered(s.routes),
@@ -113,40 +112,33 @@ func (s *session) prepare() {
 // Where the log cannot be read on, what comes before is also acknowledged and
 // confirmed first: else it would be published again by each new attempt.
 //
-// Three goroutines work: this one reads, one publishes, one writes status. The
-// first failure of any, or of the sink, ends all.
+// This goroutine reads, one publishes, one writes status and one saves
+// checkpoints. The first failure of any, or of the sink, ends all. Status is
+// written from the beginning, because it can take long to find out where to go on.
 func (s *session) run(ctx context.Context) error {
 	defer s.conn.Close()
 	s.prepare()
 	work, fail := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer fail(nil)
-	sink, err := s.deps.OpenSink(func(floor uint64, err error) {
-		if err != nil {
-			fail(sinkFailed(err))
-			return
-		}
-		s.window.acknowledge(floor)
-	})
-	if err != nil {
-		return sinkFailed(fmt.Errorf("open sink: %w", err))
-	}
-	defer sink.Close()
-
 	var stages sync.WaitGroup
-	defer stages.Wait() // before the sink is closed
+	defer func() {
+		fail(nil)
+		stages.Wait()
+		if s.sink != nil {
+			s.sink.Close()
+		}
+	}()
 	stages.Go(func() {
 		if err := s.status.run(work); err != nil {
 			fail(err)
 		}
 	})
 	published := make(chan struct{})
-	stages.Go(func() {
-		defer close(published)
-		if err := s.newOutlet(sink).run(work); err != nil {
-			fail(err)
-		}
-	})
-	if err := s.receive(ctx, work); err != nil {
+	err := s.start(ctx, work, fail)
+	if err == nil {
+		s.publish(work, fail, &stages, published)
+		err = s.receive(ctx, work)
+	}
+	if err != nil {
 		fail(err)
 		s.conn.Close() // a write that is stuck ends as well
 		return context.Cause(work)
@@ -158,22 +150,68 @@ func (s *session) run(ctx context.Context) error {
 	return err
 }
 
-func (s *session) newOutlet(sink Sink) *outlet {
+// start finds out where to go on, and opens the sink.
+func (s *session) start(ctx, work context.Context, fail context.CancelCauseFunc) error {
+	starting, stop := context.WithCancel(work)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	if err := s.resume(starting); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	}
+	sink, err := s.deps.OpenSink(func(floor uint64, err error) {
+		if err != nil {
+			fail(sinkFailed(err))
+			return
+		}
+		s.window.acknowledge(floor)
+	})
+	if err != nil {
+		return sinkFailed(fmt.Errorf("open sink: %w", err))
+	}
+	s.sink = sink
+	return nil
+}
+
+// publish starts the stages behind the reading one. The channel is closed when
+// nothing more is published.
+func (s *session) publish(work context.Context, fail context.CancelCauseFunc, stages *sync.WaitGroup, published chan<- struct{}) {
+	if s.saver != nil {
+		s.saver.offsets = s.sink.Offsets
+		stages.Go(func() {
+			if err := s.saver.run(work); err != nil {
+				fail(err)
+			}
+		})
+	}
+	stages.Go(func() {
+		defer close(published)
+		if err := s.newOutlet().run(work); err != nil {
+			fail(err)
+		}
+	})
+}
+
+func (s *session) newOutlet() *outlet {
 	return &outlet{
 		source:   s.cfg.Source,
-		epoch:    s.cfg.Epoch,
+		epoch:    s.epoch,
 		queue:    s.queue,
 		window:   s.window,
-		sink:     sink,
+		sink:     s.sink,
+		saver:    s.saver,
 		limit:    publishChanges,
-		parents:  newParents(s.cfg, s.routes, s.counters, s.log),
+		parents:  newParents(s.cfg, s.epoch, s.routes, s.counters, s.log),
 		counters: s.counters,
 	}
 }
 
 // drain ends a session in which reading has stopped: first everything that was
 // read is published and acknowledged, then the server is told for the last time,
-// then the connection is ended as the protocol wants it.
+// then the last checkpoint is saved, then the connection is ended as the protocol
+// wants it: whoever gets the slot next finds all that.
 func (s *session) drain(work context.Context, fail context.CancelCauseFunc, published <-chan struct{}, stages *sync.WaitGroup) error {
 	s.counters.setState("draining")
 	late := time.AfterFunc(s.cfg.DrainTimeout, func() { fail(fmt.Errorf("the drain timeout of %s is over", s.cfg.DrainTimeout)) })
@@ -182,8 +220,14 @@ func (s *session) drain(work context.Context, fail context.CancelCauseFunc, publ
 	s.queue.close()
 	<-published
 	s.status.finish()
+	if s.saver != nil {
+		s.saver.finish()
+	}
 	stages.Wait()
 	err := s.status.write() // also of a part
+	if s.saver != nil && work.Err() == nil {
+		s.saver.close(work)
+	}
 	s.leave()
 	if work.Err() != nil {
 		err = context.Cause(work)

@@ -5,10 +5,13 @@ import "sync/atomic"
 // Stats is a publisher's state at one moment. The counts are since it was made,
 // over all its sessions; what is published again counts again.
 type Stats struct {
-	// State is for people: connecting, streaming, draining, stopped, waiting for
-	// server, waiting for sink, waiting for slot (active for PID n), waiting for
-	// parents of TABLE.
+	// State is for people: connecting, reading topics back, streaming, draining,
+	// stopped, waiting for server, waiting for sink, waiting for topics, waiting for
+	// state, waiting for another publisher, waiting for slot (active for PID n),
+	// waiting for parents of TABLE.
 	State string
+	// Epoch of the positions that are being published, 0 before the first session.
+	Epoch uint32
 	// Streaming tells whether the slot is being read.
 	Streaming bool
 	// Sessions counts the times at which streaming has begun.
@@ -23,6 +26,9 @@ type Stats struct {
 	// ParentsGone counts changes of satellites that yielded nothing because
 	// their parent's row was gone.
 	ParentsGone uint64
+	// Skipped counts changes that were read again and not published again,
+	// because the topics had them.
+	Skipped uint64
 	// WithoutDocument counts rows that belong to no document: satellites without
 	// a parent, and rows whose document id is null or empty.
 	WithoutDocument uint64
@@ -57,10 +63,19 @@ type counters struct {
 	withoutDocument, ignored, truncates  atomic.Uint64
 	suppressed                           atomic.Uint64
 	messagesIgnored, malformed           atomic.Uint64
+	skipped                              atomic.Uint64
+	epoch                                atomic.Uint32
 	receivedLSN, flushedLSN              atomic.Uint64
 }
 
 func (c *counters) setState(state string) { c.state.Store(&state) }
+
+// during sets the state while something is waited for. The function it returns
+// takes that back, unless there is another state by then.
+func (c *counters) during(state string) (over func()) {
+	before := c.state.Swap(&state)
+	return func() { c.state.CompareAndSwap(&state, before) }
+}
 
 func (c *counters) stats() Stats {
 	s := Stats{
@@ -70,6 +85,8 @@ func (c *counters) stats() Stats {
 		Rows:            c.rows.Load(),
 		Acknowledged:    c.acknowledged.Load(), // before Published, which must not be less
 		ParentsGone:     c.parentsGone.Load(),
+		Skipped:         c.skipped.Load(),
+		Epoch:           c.epoch.Load(),
 		WithoutDocument: c.withoutDocument.Load(),
 		Ignored:         c.ignored.Load(),
 		Truncates:       c.truncates.Load(),

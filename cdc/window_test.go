@@ -17,18 +17,18 @@ func TestWindowConfirmsTheContiguousPrefixOnly(t *testing.T) {
 		do    func()
 		flush uint64
 	}{
-		{func() { w.add(0, 0, 90) }, 90}, // nothing published yet: a keepalive's end
-		{func() { w.add(1, 5, 100) }, 90},
-		{func() { w.add(2, 5, 0) }, 90}, // a piece, or the middle of a transaction
-		{func() { w.add(3, 1, 300) }, 90},
-		{func() { w.add(3, 0, 350) }, 90}, // a keepalive behind it
+		{func() { w.add(published{seq: 0, changes: 0, lsn: 90}) }, 90}, // nothing published yet: a keepalive's end
+		{func() { w.add(published{seq: 1, changes: 5, lsn: 100}) }, 90},
+		{func() { w.add(published{seq: 2, changes: 5, lsn: 0}) }, 90}, // a piece, or the middle of a transaction
+		{func() { w.add(published{seq: 3, changes: 1, lsn: 300}) }, 90},
+		{func() { w.add(published{seq: 3, changes: 0, lsn: 350}) }, 90}, // a keepalive behind it
 		{func() { w.acknowledge(1) }, 100},
 		{func() { w.acknowledge(2) }, 100}, // the transaction's last piece is open
 		{func() { w.acknowledge(3) }, 350},
-		{func() { w.add(3, 0, 400) }, 400}, // idle
-		{func() { w.acknowledge(9) }, 400}, // before what it acknowledges was entered
-		{func() { w.add(9, 2, 900) }, 900},
-		{func() { w.add(9, 0, 800) }, 900}, // never back
+		{func() { w.add(published{seq: 3, changes: 0, lsn: 400}) }, 400}, // idle
+		{func() { w.acknowledge(9) }, 400},                               // before what it acknowledges was entered
+		{func() { w.add(published{seq: 9, changes: 2, lsn: 900}) }, 900},
+		{func() { w.add(published{seq: 9, changes: 0, lsn: 800}) }, 900}, // never back
 	} {
 		step.do()
 		if w.flush != step.flush {
@@ -48,6 +48,7 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 			entered    []published
 			seq, floor uint64
 			lsn        uint64
+			through    place
 		)
 		t.Repeat(map[string]func(*rapid.T){
 			"publish": func(t *rapid.T) {
@@ -55,15 +56,22 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 				p := published{seq: seq, changes: rapid.IntRange(1, 9).Draw(t, "changes")}
 				if rapid.Bool().Draw(t, "ends a transaction") {
 					lsn += rapid.Uint64Range(1, 100).Draw(t, "bytes")
-					p.lsn = lsn
+					p.lsn, p.commit = lsn, lsn
 				}
+				through.ordinal += uint64(p.changes)
+				p.through = through
 				entered = append(entered, p)
-				w.add(p.seq, p.changes, p.lsn)
+				w.add(p)
 			},
 			"mark": func(t *rapid.T) {
 				lsn += rapid.Uint64Range(0, 100).Draw(t, "bytes")
-				entered = append(entered, published{seq: seq, lsn: lsn})
-				w.add(seq, 0, lsn)
+				p := published{seq: seq, lsn: lsn, through: through}
+				if rapid.Bool().Draw(t, "changes that are in the topics") {
+					through.lsn++
+					p.commit, p.through = lsn, through
+				}
+				entered = append(entered, p)
+				w.add(p)
 			},
 			"acknowledge": func(t *rapid.T) {
 				floor = rapid.Uint64Range(floor, seq+1).Draw(t, "floor")
@@ -72,15 +80,20 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 			"": func(t *rapid.T) {
 				var want uint64
 				var changes, left int
+				var done headway
 				for _, p := range entered {
 					if p.seq <= floor {
 						want, changes = max(want, p.lsn), changes+p.changes
+						done = headway{commit: max(done.commit, p.commit), through: later(done.through, p.through), changes: uint64(changes)}
 					} else {
 						left += p.changes
 					}
 				}
 				if w.flush != want || acknowledged != changes || w.left() != left {
 					t.Fatalf("flush %d, acknowledged %d, left %d; want %d, %d, %d", w.flush, acknowledged, w.left(), want, changes, left)
+				}
+				if got := w.headway(); got != done {
+					t.Fatalf("progress %+v, want %+v", got, done)
 				}
 				if n := len(told); n > 0 && told[n-1] != want || n > 1 && told[n-1] <= told[n-2] {
 					t.Fatalf("told %v, want ascending up to %d", told, want)
@@ -93,8 +106,8 @@ func TestWindowAgreesWithItsDefinition(t *testing.T) {
 func TestFullWindowHoldsThePublisherBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := testWindow()
-		w.add(1, 1, 10)
-		w.add(2, 1, 20)
+		w.add(published{seq: 1, changes: 1, lsn: 10})
+		w.add(published{seq: 2, changes: 1, lsn: 20})
 		entered := make(chan error, 1)
 		go func() { entered <- w.room(t.Context(), 2) }()
 		synctest.Wait()

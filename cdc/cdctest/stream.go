@@ -27,6 +27,7 @@ type Stream struct {
 	// Command is what the publisher started replication with.
 	Command string
 
+	of      *Walsender
 	conn    net.Conn
 	backend *pgproto3.Backend
 
@@ -40,7 +41,7 @@ type Stream struct {
 // stream starts a stream and reads from it until the client ends it or the
 // connection.
 func (w *Walsender) stream(conn net.Conn, backend *pgproto3.Backend, command string) error {
-	s := &Stream{Command: command, conn: conn, backend: backend, arrived: make(chan struct{}), ended: make(chan struct{})}
+	s := &Stream{of: w, Command: command, conn: conn, backend: backend, arrived: make(chan struct{}), ended: make(chan struct{})}
 	defer close(s.ended)
 	backend.Send(&pgproto3.CopyBothResponse{})
 	if err := backend.Flush(); err != nil {
@@ -75,12 +76,14 @@ func (s *Stream) status(data []byte) error {
 	if len(data) != 34 || data[0] != 'r' {
 		return errors.New("malformed status update")
 	}
+	flushed := binary.BigEndian.Uint64(data[9:])
+	s.of.set(func() { s.of.confirmed = max(s.of.confirmed, flushed) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.statuses = append(s.statuses, Status{
 		At:       time.Now(),
 		Received: binary.BigEndian.Uint64(data[1:]),
-		Flushed:  binary.BigEndian.Uint64(data[9:]),
+		Flushed:  flushed,
 		Applied:  binary.BigEndian.Uint64(data[17:]),
 		Reply:    data[33] != 0,
 	})

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
@@ -41,6 +42,11 @@ type Walsender struct {
 	slotMissing  bool
 	nextXID      uint64
 	version      string
+	system       string
+	timeline     int
+	history      string // of the timeline
+	logEnd       uint64
+	confirmed    uint64 // of the slot
 	open         map[net.Conn]bool
 	attempts     int
 	refusals     int
@@ -55,6 +61,9 @@ func NewWalsender(publications ...string) *Walsender {
 		streams:      make(chan *Stream, 16),
 		nextXID:      1 << 32,
 		version:      "15.0",
+		system:       "7000000000000000000",
+		timeline:     1,
+		logEnd:       1 << 40,
 		open:         make(map[net.Conn]bool),
 	}
 }
@@ -126,6 +135,29 @@ func (w *Walsender) DropSlot() { w.set(func() { w.slotMissing = true }) }
 
 // SetPublications replaces the publications.
 func (w *Walsender) SetPublications(names ...string) { w.set(func() { w.publications = names }) }
+
+// SetSystem replaces the database by another one.
+func (w *Walsender) SetSystem(id string) { w.set(func() { w.system = id }) }
+
+// SetTimeline puts the server on another timeline. history is the content of the
+// file that it keeps of it; an empty one is missing.
+func (w *Walsender) SetTimeline(timeline int, history string) {
+	w.set(func() { w.timeline, w.history = timeline, history })
+}
+
+// SetLogEnd sets where the server's log ends. Before, that is beyond everything.
+func (w *Walsender) SetLogEnd(lsn uint64) { w.set(func() { w.logEnd = lsn }) }
+
+// SetConfirmed sets the slot's confirmed position: a crash puts it back. Status
+// updates raise it.
+func (w *Walsender) SetConfirmed(lsn uint64) { w.set(func() { w.confirmed = lsn }) }
+
+// Confirmed returns the slot's confirmed position.
+func (w *Walsender) Confirmed() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.confirmed
+}
 
 // SetNextXID sets the server's next transaction id.
 func (w *Walsender) SetNextXID(xid uint64) { w.set(func() { w.nextXID = xid }) }
@@ -231,10 +263,18 @@ func (w *Walsender) serve(conn net.Conn) error {
 func (w *Walsender) command(conn net.Conn, backend *pgproto3.Backend, sql string) error {
 	w.mu.Lock()
 	holder, slotMissing, nextXID, publications := w.holder, w.slotMissing, w.nextXID, w.publications
+	system, timeline, history := w.system, strconv.Itoa(w.timeline), w.history
+	logEnd, confirmed := pglogrepl.LSN(w.logEnd).String(), pglogrepl.LSN(w.confirmed).String()
 	w.mu.Unlock()
 	switch {
 	case sql == "IDENTIFY_SYSTEM":
-		answer(backend, []string{"7000000000000000000", "1", "0/100", "app"})
+		answer(backend, []string{system, timeline, logEnd, "app"})
+	case strings.HasPrefix(sql, "TIMELINE_HISTORY") && history == "":
+		backend.Send(&pgproto3.ErrorResponse{Severity: "ERROR", Code: "58P01", Message: "could not open timeline history file"})
+	case strings.HasPrefix(sql, "TIMELINE_HISTORY"):
+		answer(backend, []string{timeline + ".history", history})
+	case strings.Contains(sql, "confirmed_flush_lsn"):
+		answer(backend, []string{confirmed, logEnd})
 	case strings.Contains(sql, "pg_current_snapshot"):
 		answer(backend, []string{strconv.FormatUint(nextXID, 10)})
 	case strings.Contains(sql, "pg_inherits"):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"changefeed/cdc"
+	"changefeed/internal/readback"
 	"changefeed/state"
 )
 
@@ -34,17 +35,13 @@ func (c checkpoints) NextEpoch(ctx context.Context, above uint32) (uint32, error
 	return c.store.NextEpoch(ctx, above)
 }
 
-// tails returns what reads the ends of topics, or nil: then publishers begin
-// where their slots say, without checkpoints.
-func (s *Stack) tails() cdc.Tails { return nil }
-
 // resume fills in what publishers begin anew with.
 func (s *Stack) resume(deps *cdc.Deps) error {
-	tails := s.tails()
-	if tails == nil {
-		return nil
-	}
 	store, err := s.State()
+	if err != nil {
+		return err
+	}
+	tails, err := readback.New(readback.Config{Open: s.Client, Log: s.Log})
 	if err != nil {
 		return err
 	}
