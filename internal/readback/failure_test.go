@@ -131,6 +131,7 @@ func TestReadNoticesATopicMadeAnewMeanwhile(t *testing.T) {
 		_, err := f.tails(0).Read(t.Context(), "main", []string{"forms"}, nil, true, func(changefeed.Position) error {
 			if first {
 				f.remake("forms")
+				f.writeMuch("forms", 2) // so that its ends do not tell
 			}
 			first = false
 			return nil
@@ -206,6 +207,31 @@ func TestReadOfACompactedTopicGivesWhatIsLeft(t *testing.T) {
 		}
 		if len(got) == 50 || got[len(got)-1] != 50 {
 			t.Errorf("positions %v, want fewer than 50, the last among them", got)
+		}
+	})
+}
+
+func TestReadWaitsForPartitionsThatRepliesHaveNoRoomFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTopics(t, 1, 8, "forms") // two partitions a lane
+		for n := range 8 * 10 {
+			if partition := n / 10; partition%2 == 0 || n%10 == 0 {
+				f.write(f.own("forms", partition))
+			}
+		}
+		f.ControlKey(kmsg.Fetch.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			f.KeepControl()
+			for _, t := range r.(*kmsg.FetchRequest).Topics {
+				for i := range t.Partitions { // a batch of the first, nothing of the others
+					t.Partitions[i].PartitionMaxBytes = 0
+				}
+			}
+			return nil, nil, false
+		})
+		got, _ := f.collect(nil, true, "forms")
+		slices.Sort(got)
+		if diff := cmp.Diff(count(1, f.next-1), got); diff != "" {
+			t.Errorf("positions (-want +got):\n%s", diff)
 		}
 	})
 }
