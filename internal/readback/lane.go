@@ -108,25 +108,27 @@ func (l *lane) take(ctx context.Context, resp *kmsg.FetchResponse) error {
 			moved = moved || p.next > before
 		}
 	}
-	l.skipHoles(moved)
-	return nil
+	return l.skipHoles(moved)
 }
 
 // skipHoles ends partitions that the leader has had nothing of for several
-// replies. A reply that has something may only have had no room for them.
-func (l *lane) skipHoles(moved bool) {
+// replies. A reply that has something may only have had no room for them. A leader
+// whose log ends earlier than when the ends were listed is asked for them again.
+func (l *lane) skipHoles(moved bool) error {
 	l.empty++
 	if moved {
 		l.empty = 0
 	}
 	if l.empty < emptyReplies {
-		return
+		return nil
 	}
 	for _, p := range l.left {
-		if p.watermark >= p.end {
-			p.next = p.end
+		if p.watermark < p.end {
+			return explain(p.topic, p.number, kerr.OffsetNotAvailable)
 		}
+		p.next = p.end
 	}
+	return nil
 }
 
 // takePartition reads what a reply holds of a partition.
