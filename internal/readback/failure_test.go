@@ -131,6 +131,7 @@ func TestReadNoticesATopicMadeAnewMeanwhile(t *testing.T) {
 		_, err := f.tails(0).Read(t.Context(), "main", []string{"forms"}, nil, true, func(changefeed.Position) error {
 			if first {
 				f.remake("forms")
+				f.writeMuch("forms", 2) // so that its ends do not tell
 			}
 			first = false
 			return nil
@@ -210,28 +211,74 @@ func TestReadOfACompactedTopicGivesWhatIsLeft(t *testing.T) {
 	})
 }
 
+func TestReadWaitsForPartitionsThatRepliesHaveNoRoomFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTopics(t, 1, 8, "forms") // two partitions a lane
+		for n := range 8 * 10 {
+			if partition := n / 10; partition%2 == 0 || n%10 == 0 {
+				f.write(f.own("forms", partition))
+			}
+		}
+		f.ControlKey(kmsg.Fetch.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
+			f.KeepControl()
+			for _, t := range r.(*kmsg.FetchRequest).Topics {
+				for i := range t.Partitions { // a batch of the first, nothing of the others
+					t.Partitions[i].PartitionMaxBytes = 0
+				}
+			}
+			return nil, nil, false
+		})
+		got, _ := f.collect(nil, true, "forms")
+		slices.Sort(got)
+		if diff := cmp.Diff(count(1, f.next-1), got); diff != "" {
+			t.Errorf("positions (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// answerEmpty answers requests with nothing, while there is an end to say.
+func (f *topics) answerEmpty(end func() (int64, bool)) {
+	f.ControlKey(kmsg.Fetch.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		f.KeepControl()
+		watermark, ok := end()
+		if !ok {
+			return nil, nil, false
+		}
+		req := r.(*kmsg.FetchRequest)
+		resp := req.ResponseKind().(*kmsg.FetchResponse)
+		for _, rt := range req.Topics {
+			t := kmsg.NewFetchResponseTopic()
+			t.Topic, t.TopicID = rt.Topic, rt.TopicID
+			for _, rp := range rt.Partitions {
+				p := kmsg.NewFetchResponseTopicPartition()
+				p.Partition, p.HighWatermark = rp.Partition, watermark
+				t.Partitions = append(t.Partitions, p)
+			}
+			resp.Topics = append(resp.Topics, t)
+		}
+		return resp, nil, true
+	})
+}
+
+func TestReadWaitsForALeaderWhoseLogIsYetToComeToTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTopics(t, 1, 1, "forms")
+		f.write(f.own("forms", 0))
+		requests := 0
+		f.answerEmpty(func() (int64, bool) { requests++; return 0, requests < 20 })
+		got, ends := f.collect(nil, true, "forms")
+		if diff := cmp.Diff(changefeed.Offsets{"forms": {1}}, ends); diff != "" || len(got) != 1 {
+			t.Errorf("positions %v, ends (-want +got):\n%s", got, diff)
+		}
+	})
+}
+
 func TestReadEndsWhereBrokersHaveNothingUpToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTopics(t, 1, 2, "forms")
 		f.write(f.own("forms", 0), f.own("forms", 1))
 		requests := 0
-		f.ControlKey(kmsg.Fetch.Int16(), func(r kmsg.Request) (kmsg.Response, error, bool) {
-			f.KeepControl()
-			requests++
-			req := r.(*kmsg.FetchRequest)
-			resp := req.ResponseKind().(*kmsg.FetchResponse)
-			for _, rt := range req.Topics {
-				t := kmsg.NewFetchResponseTopic()
-				t.Topic, t.TopicID = rt.Topic, rt.TopicID
-				for _, rp := range rt.Partitions {
-					p := kmsg.NewFetchResponseTopicPartition()
-					p.Partition, p.HighWatermark = rp.Partition, 1
-					t.Partitions = append(t.Partitions, p)
-				}
-				resp.Topics = append(resp.Topics, t)
-			}
-			return resp, nil, true
-		})
+		f.answerEmpty(func() (int64, bool) { requests++; return 1, true })
 		got, ends := f.collect(nil, true, "forms")
 		if diff := cmp.Diff(changefeed.Offsets{"forms": {1, 1}}, ends); diff != "" || len(got) > 0 {
 			t.Errorf("positions %v, ends (-want +got):\n%s", got, diff)

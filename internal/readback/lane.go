@@ -48,7 +48,7 @@ func (l *lane) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.take(resp); err != nil {
+		if err := l.take(ctx, resp); err != nil {
 			return err
 		}
 		l.left = slices.DeleteFunc(l.left, func(p *partition) bool { return p.next >= p.end })
@@ -84,12 +84,12 @@ func (l *lane) fetch(ctx context.Context) (*kmsg.FetchResponse, error) {
 }
 
 // take reads a reply.
-func (l *lane) take(resp *kmsg.FetchResponse) error {
+func (l *lane) take(ctx context.Context, resp *kmsg.FetchResponse) error {
 	asked := make(map[place]*partition, len(l.left))
 	for _, p := range l.left {
 		asked[place{p.topic, p.number}] = p
 	}
-	l.empty++
+	moved := false
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
 		name := t.Topic
@@ -101,16 +101,38 @@ func (l *lane) take(resp *kmsg.FetchResponse) error {
 			if p == nil {
 				continue
 			}
-			if err := l.takePartition(p, &t.Partitions[j]); err != nil {
+			before := p.next
+			if err := l.takePartition(ctx, p, &t.Partitions[j]); err != nil {
 				return explain(p.topic, p.number, err)
 			}
+			moved = moved || p.next > before
 		}
+	}
+	return l.skipHoles(moved)
+}
+
+// skipHoles ends partitions that the leader has had nothing of for several
+// replies. A reply that has something may only have had no room for them. A leader
+// whose log ends earlier than when the ends were listed is asked for them again.
+func (l *lane) skipHoles(moved bool) error {
+	l.empty++
+	if moved {
+		l.empty = 0
+	}
+	if l.empty < emptyReplies {
+		return nil
+	}
+	for _, p := range l.left {
+		if p.watermark < p.end {
+			return explain(p.topic, p.number, kerr.OffsetNotAvailable)
+		}
+		p.next = p.end
 	}
 	return nil
 }
 
 // takePartition reads what a reply holds of a partition.
-func (l *lane) takePartition(p *partition, rp *kmsg.FetchResponseTopicPartition) error {
+func (l *lane) takePartition(ctx context.Context, p *partition, rp *kmsg.FetchResponseTopicPartition) error {
 	if err := kerr.ErrorForCode(rp.ErrorCode); err != nil {
 		return err
 	}
@@ -123,17 +145,13 @@ func (l *lane) takePartition(p *partition, rp *kmsg.FetchResponseTopicPartition)
 			l.positions = append(l.positions, position)
 		}
 	}
-	if err := l.reading.hand(l.positions); err != nil {
+	if err := l.reading.hand(ctx, l.positions); err != nil {
 		return err
 	}
-	switch {
-	case next > p.next:
-		p.next, l.empty = next, 0
-	case fetched.Err != nil:
+	if next <= p.next && fetched.Err != nil {
 		return fmt.Errorf("read record batch at offset %d: %w", p.next, fetched.Err)
-	case l.empty >= emptyReplies && rp.HighWatermark >= p.end:
-		p.next = p.end // a hole up to the end
 	}
+	p.next, p.watermark = max(next, p.next), rp.HighWatermark
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -36,7 +35,7 @@ type reading struct {
 	stale      bool // leaders have changed, or may have
 	mute       bool // the brokers do not tell how far their logs go
 
-	mu   sync.Mutex // each is called by one lane at a time
+	turn chan struct{} // has room for the one lane that calls each
 	each func(changefeed.Position) error
 	own  int // records of the source so far
 }
@@ -52,6 +51,8 @@ type partition struct {
 	start   int64 // the first offset that there is
 	end     int64 // where to read to
 	written int64 // where the leader's log ended when the ends were listed last
+
+	watermark int64 // the end, as the last reply had it
 }
 
 func newReading(client *kgo.Client, log *slog.Logger, source string, topics []string, each func(changefeed.Position) error) *reading {
@@ -59,7 +60,7 @@ func newReading(client *kgo.Client, log *slog.Logger, source string, topics []st
 	slices.Sort(topics)
 	return &reading{
 		client: client, log: log, topics: slices.Compact(topics), each: each,
-		source: source, prefix: []byte(source + "/"), names: make(map[[16]byte]string),
+		turn: make(chan struct{}, 1), source: source, prefix: []byte(source + "/"), names: make(map[[16]byte]string),
 	}
 }
 
@@ -188,9 +189,13 @@ func (r *reading) lanes() ([]*lane, error) {
 }
 
 // hand gives positions to the caller.
-func (r *reading) hand(positions []changefeed.Position) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *reading) hand(ctx context.Context, positions []changefeed.Position) error {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for _, p := range positions {
 		if err := r.each(p); err != nil {
 			return err

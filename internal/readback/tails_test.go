@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -84,6 +85,7 @@ func TestReadBeginsAtTheOffsets(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		begun := time.Now()
 		for _, tt := range tests {
 			got, ends := f.collect(changefeed.Offsets{"forms": tt.from, "elsewhere": {5}}, true, "forms")
 			slices.Sort(got)
@@ -93,6 +95,9 @@ func TestReadBeginsAtTheOffsets(t *testing.T) {
 			if diff := cmp.Diff(changefeed.Offsets{"forms": {10, 10}}, ends); diff != "" {
 				t.Errorf("%s: ends (-want +got):\n%s", tt.name, diff)
 			}
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("it took %v, want no second try", took)
 		}
 	})
 }
