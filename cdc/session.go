@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pglogrepl"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"changefeed/cdc/internal/pgoutput"
 )
@@ -32,8 +31,9 @@ type session struct {
 	standBy      func(ctx context.Context, pid string) error // waits before the next look at the slot
 	progress     func()                                      // the server has been told something new
 
+	inbound   inbound // before the stream
 	conn      net.Conn
-	frontend  *pgproto3.Frontend // of the receiving goroutine, as are those below
+	stream    *stream // of the receiving goroutine, as are those below
 	decoded   pgoutput.Message
 	xids      xidClock
 	names     map[uint32][]TableName // by OID: a table's name, then those of the partitioned tables above it
@@ -75,7 +75,7 @@ func (s *session) open(ctx context.Context) error {
 		return fmt.Errorf("take over connection: %w", err)
 	}
 	keep = true
-	s.conn, s.frontend = hijacked.Conn, hijacked.Frontend
+	s.conn, s.stream = hijacked.Conn, newStream(hijacked.Conn, s.inbound.from)
 	s.log.Debug("replication started", "slot", s.cfg.Slot, "system", system.SystemID, "timeline", system.Timeline,
 		"server_version", hijacked.ParameterStatuses["server_version"], "pid", hijacked.PID)
 	return nil
@@ -201,18 +201,20 @@ func (s *session) leave() {
 		copyDone  = []byte{'c', 0, 0, 0, 4}
 		terminate = []byte{'X', 0, 0, 0, 4}
 	)
-	if s.conn.SetDeadline(time.Now().Add(leaveTimeout)) != nil {
+	if s.stream.leave(time.Now().Add(leaveTimeout)) != nil {
 		return
 	}
 	if _, err := s.conn.Write(copyDone); err != nil {
 		return
 	}
-	for ready := false; !ready; {
-		message, err := s.frontend.Receive()
+	for {
+		tag, _, err := s.stream.next()
 		if err != nil {
 			return
 		}
-		_, ready = message.(*pgproto3.ReadyForQuery)
+		if tag == tagReady {
+			break
+		}
 	}
 	_, _ = s.conn.Write(terminate)
 }

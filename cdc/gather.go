@@ -1,0 +1,85 @@
+package cdc
+
+import (
+	"fmt"
+	"net"
+	"time"
+)
+
+const (
+	// gatherBytes have to have arrived before a read that waits is woken, while
+	// rows are gathered.
+	gatherBytes = 64 << 10
+	// gatherTime is how long the first of them may wait for the others.
+	gatherTime = 2 * time.Millisecond
+	// gatherLeast bytes in a gatherTime make it worth while.
+	gatherLeast = 8 << 10
+)
+
+// gather lets the bytes of a stream gather in the socket while many arrive. A
+// server makes a call for each row, and each would wake the reader, which costs
+// both of them more than the row itself. The socket's low-water mark keeps the
+// reader asleep until there is something worth reading; a deadline bounds the
+// time that rows wait. Where few arrive there is neither, and a read returns at
+// once.
+//
+//	off ── gatherLeast within gatherTime ──▶ on
+//	 ▲                                       │
+//	 └────── fewer in a gatherTime ──────────┘
+type gather struct {
+	set func(bytes int) error // the socket's low-water mark; nil: it has none
+
+	on    bool
+	since time.Time // the beginning of the gatherTime at hand
+	bytes int       // that were read in it
+}
+
+// read counts bytes that were read.
+func (g *gather) read(conn net.Conn, n int) error {
+	if g.set == nil {
+		return nil
+	}
+	g.bytes += n
+	if now := time.Now(); now.Sub(g.since) >= gatherTime || !g.on && g.bytes >= gatherLeast {
+		return g.turn(conn, now)
+	}
+	return nil
+}
+
+// late ends a gatherTime in which fewer bytes than the mark have come. They can
+// be read after it.
+func (g *gather) late(conn net.Conn) error { return g.turn(conn, time.Now()) }
+
+// turn decides by what was read since the last time, and begins anew.
+func (g *gather) turn(conn net.Conn, now time.Time) error {
+	enough := int64(g.bytes)*int64(gatherTime) >= gatherLeast*int64(now.Sub(g.since))
+	g.since, g.bytes = now, 0
+	if !enough {
+		return g.stop(conn)
+	}
+	if !g.on {
+		if err := g.set(gatherBytes); err != nil {
+			return fmt.Errorf("set low-water mark of the connection: %w", err)
+		}
+		g.on = true
+	}
+	if err := conn.SetReadDeadline(now.Add(gatherTime)); err != nil {
+		return fmt.Errorf("set deadline of the connection: %w", err)
+	}
+	return nil
+}
+
+// stop makes reads return at once again.
+func (g *gather) stop(conn net.Conn) error {
+	if !g.on {
+		return nil
+	}
+	g.on = false
+	if err := g.set(1); err != nil {
+		return fmt.Errorf("set low-water mark of the connection: %w", err)
+	}
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("set deadline of the connection: %w", err)
+	}
+	return nil
+}
