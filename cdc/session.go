@@ -74,8 +74,12 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take over connection: %w", err)
 	}
+	if s.stream, err = newStream(hijacked.Conn, s.inbound.from); err != nil {
+		hijacked.Conn.Close()
+		return serverLost(err)
+	}
 	keep = true
-	s.conn, s.stream = hijacked.Conn, newStream(hijacked.Conn, s.inbound.from)
+	s.conn = s.stream.conn
 	s.log.Debug("replication started", "slot", s.cfg.Slot, "system", system.SystemID, "timeline", system.Timeline,
 		"server_version", hijacked.ParameterStatuses["server_version"], "pid", hijacked.PID)
 	return nil

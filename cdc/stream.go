@@ -34,8 +34,7 @@ var errInterrupted = errors.New("reading was interrupted")
 //
 // Its methods are the receiving goroutine's, but for interrupt.
 type stream struct {
-	conn   net.Conn  // for deadlines and the low-water mark
-	from   io.Reader // the connection, behind what pgconn may have read of it
+	conn   net.Conn
 	gather gather
 
 	buffer     []byte
@@ -44,9 +43,43 @@ type stream struct {
 	interrupted atomic.Bool
 }
 
-func newStream(conn net.Conn, from io.Reader) *stream {
-	return &stream{conn: conn, from: from, gather: gather{set: lowWaterOf(conn)}, buffer: make([]byte, streamBuffer)}
+// newStream takes a connection over from pgconn, which reads it through from and
+// may be ahead of what it has returned. Use the stream's conn from then on.
+func newStream(conn net.Conn, from io.Reader) (*stream, error) {
+	s := &stream{buffer: make([]byte, streamBuffer)}
+	if err := s.takeOver(conn, from); err != nil {
+		return nil, fmt.Errorf("take over connection: %w", err)
+	}
+	var err error
+	if s.conn, err = quieten(conn); err != nil {
+		return nil, fmt.Errorf("take over connection: %w", err)
+	}
+	s.gather.set = lowWaterOf(s.conn)
+	return s, nil
 }
+
+// takeOver reads what pgconn has read before it is needed: with a deadline that
+// has passed there is nothing else.
+func (s *stream) takeOver(conn net.Conn, from io.Reader) error {
+	if err := conn.SetReadDeadline(longAgo); err != nil {
+		return err
+	}
+	for {
+		n, err := from.Read(s.buffer[s.end:])
+		s.end += n
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return conn.SetReadDeadline(time.Time{})
+		case err != nil:
+			return err
+		case s.end == len(s.buffer): // pgconn reads 8 KiB ahead, or as much again each time that a write is slow
+			s.buffer = append(s.buffer, make([]byte, streamBuffer)...)
+		}
+	}
+}
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
 
 // next returns the next message, which is valid until the following call. Its
 // tag is one of those that a server may send while it streams, else the error
@@ -105,7 +138,7 @@ func (s *stream) fill(want int) error {
 		if s.interrupted.Load() {
 			return errInterrupted
 		}
-		n, err := s.from.Read(s.buffer[s.end:])
+		n, err := s.conn.Read(s.buffer[s.end:])
 		s.end += n
 		late := n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 		switch {
@@ -145,7 +178,7 @@ func (s *stream) room(want int) {
 // interrupt makes reads fail with errInterrupted, from any goroutine.
 func (s *stream) interrupt() {
 	s.interrupted.Store(true)
-	_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // fails on a closed connection, where reads fail too
+	_ = s.conn.SetReadDeadline(longAgo) // fails on a closed connection, where reads fail too
 }
 
 // leave makes reads work again, until a deadline, which gathering would put off.

@@ -20,7 +20,11 @@ func (b *bench) withBroker(ctx context.Context, work func(address string) error)
 		return fmt.Errorf("make directory of the broker: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	p, err := b.start(ctx, job{Kind: jobBroker, Dir: dir})
+	j := job{Kind: jobBroker, Dir: dir}
+	if b.Profiles != "" {
+		j.Profile = b.Profiles + "/broker"
+	}
+	p, err := b.start(ctx, j)
 	if err != nil {
 		return err
 	}
