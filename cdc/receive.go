@@ -25,6 +25,9 @@ func (s *session) receive(ctx, work context.Context) error {
 	defer context.AfterFunc(ctx, stop)()
 	defer s.interruptReads(reading)()
 	for {
+		if !s.stream.ready() {
+			s.queue.release()
+		}
 		tag, body, err := s.stream.next()
 		if err == nil {
 			err = s.message(reading, tag, body)

@@ -106,6 +106,12 @@ func (s *stream) next() (tag byte, body []byte, err error) {
 	}
 }
 
+// ready reports whether next will return without reading.
+func (s *stream) ready() bool {
+	have := s.buffer[s.start:s.end]
+	return len(have) >= messageHeader && uint64(len(have)) > uint64(binary.BigEndian.Uint32(have[1:]))
+}
+
 // checkHeader refuses what cannot be a message before any of it is waited for.
 func checkHeader(tag byte, length uint32) error {
 	switch tag {

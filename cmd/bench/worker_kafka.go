@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -34,8 +35,9 @@ func (w *worker) broker(ctx context.Context) error {
 }
 
 // producer is the Kafka client as the publisher has it.
-func (w *worker) producer() (*kgo.Client, error) {
-	client, err := kgo.NewClient(append(changefeed.ProducerOptions(), kgo.SeedBrokers(w.Broker), kgo.DisableClientMetrics())...)
+func (w *worker) producer(options ...kgo.Opt) (*kgo.Client, error) {
+	client, err := kgo.NewClient(slices.Concat(changefeed.ProducerOptions(),
+		[]kgo.Opt{kgo.SeedBrokers(w.Broker), kgo.DisableClientMetrics()}, options)...)
 	if err != nil {
 		return nil, fmt.Errorf("make broker client: %w", err)
 	}

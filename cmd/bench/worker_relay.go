@@ -14,7 +14,7 @@ import (
 // keeps no transaction, no position and no order of acknowledgements: it is what
 // latency cannot be less than.
 func (w *worker) relay(ctx context.Context) error {
-	client, err := w.producer()
+	client, err := w.producer(kgo.ProducerLinger(300 * time.Microsecond)) // without it, each record would be a request
 	if err != nil {
 		return err
 	}
