@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -46,8 +45,8 @@ type KafkaSink struct {
 	room   chan struct{} // told when the floor has risen or the sink has failed
 
 	// Of the goroutine that publishes.
-	slab     *sinkSlab // that is being filled
-	patience *time.Timer
+	slab *sinkSlab // that is being filled
+	pace pace
 
 	mu    sync.Mutex // serialises acknowledgements, which come from the client's goroutines
 	floor floor
@@ -67,10 +66,8 @@ func NewKafkaSink(client *kgo.Client, acked Acked) *KafkaSink {
 
 // Publish implements [Sink].
 func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) error {
-	if len(changes) < fewChanges {
-		if err := s.calm(ctx); err != nil {
-			return err
-		}
+	if err := s.pace.wait(ctx, s, len(changes)); err != nil {
+		return err
 	}
 	slab := s.slabFor(len(changes))
 	bytes, first := len(slab.bytes), len(slab.records)
@@ -81,6 +78,7 @@ func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) e
 	if err != nil {
 		return err
 	}
+	s.pace.produced()
 	promise := func(r *kgo.Record, err error) { s.finish(b, r, err) }
 	for i := range b.records {
 		s.client.Produce(ctx, &b.records[i], promise)

@@ -1,20 +1,10 @@
 package changefeed
 
-import (
-	"context"
-	"time"
-)
-
 const (
 	// slabRecords is the number of records in a usual slab.
 	slabRecords = 512
 	// keptSlabs are not given back to the garbage collector.
 	keptSlabs = 32
-	// fewChanges in a call are worth waiting for more.
-	fewChanges = 256
-	// calmTime is how long they wait at most: a broker that takes longer to answer
-	// has several requests on their way.
-	calmTime = 2 * time.Millisecond
 )
 
 // sinkSlab is a slab of a sink: several batches are built in one, and it is used
@@ -63,38 +53,16 @@ func (s *KafkaSink) keep(slab *sinkSlab) {
 	}
 }
 
-// calm waits until what was published has been acknowledged, or for calmTime. A
-// broker answers a request of one record as slowly as one of many: so the first
-// goes at once, and those that come until it has been answered go together. The
-// client's own delay would hold the first one up as well, and a millisecond at
-// least, because a process that is otherwise idle is not woken more precisely.
-func (s *KafkaSink) calm(ctx context.Context) error {
-	if s.settled() {
-		return nil
-	}
-	if s.patience == nil {
-		s.patience = time.NewTimer(calmTime)
-	} else {
-		s.patience.Reset(calmTime)
-	}
-	defer s.patience.Stop()
-	for {
-		select {
-		case <-s.room:
-			if s.settled() {
-				return nil
-			}
-		case <-s.patience.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// settled reports whether nothing is on its way, or never will arrive.
+// settled reports whether everything that was published is acknowledged.
 func (s *KafkaSink) settled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.floor.open) == 0 || s.err != nil
+	return len(s.floor.open) == 0
+}
+
+// failed reports whether nothing will be acknowledged any more.
+func (s *KafkaSink) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err != nil
 }

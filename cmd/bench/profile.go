@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/pprof"
 )
 
@@ -17,6 +18,7 @@ func profile(name string) (stop func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make profile: %w", err)
 	}
+	runtime.MemProfileRate = 1024
 	if err := pprof.StartCPUProfile(file); err != nil {
 		return nil, errors.Join(fmt.Errorf("start profile: %w", err), file.Close())
 	}
