@@ -20,12 +20,12 @@ import (
 const (
 	// fewChanges in calmTime are so many commits a second that their latency is
 	// another matter than that of a single one.
-	fewChanges  = 32
-	manyChanges = 256
+	fewChanges  = 16
+	manyChanges = 512
 	// calmTime bounds a wait for a broker that is far away, which then has several
 	// requests on their way.
 	calmTime = 2 * time.Millisecond
-	paceTime = 5 * time.Millisecond
+	paceTime = 10 * time.Millisecond
 )
 
 // pace decides when a sink produces. It is the publishing goroutine's.

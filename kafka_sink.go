@@ -20,7 +20,7 @@ func ProducerOptions() []kgo.Opt {
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ProducerLinger(0), // the sink waits by itself, where that is of use
 		kgo.MaxBufferedRecords(50_000),
-		kgo.MaxBufferedBytes(32 << 20),
+		kgo.MaxBufferedBytes(16 << 20),
 		kgo.UnknownTopicRetries(4),
 	}
 }
@@ -32,7 +32,7 @@ var ErrSinkClosed = errors.New("sink is closed")
 // maxHeld bounds the bytes of what is published and above the floor. The client
 // bounds what it buffers, but one record that is not acknowledged keeps the
 // memory of those it was allocated with, and the floor below all that follow.
-const maxHeld = 32 << 20
+const maxHeld = 8 << 20
 
 // recordOverhead is what a record takes beside the bytes of its parts: the
 // structure, which lives until the floor has passed it, and three headers.

@@ -4,7 +4,7 @@ const (
 	// slabRecords is the number of records in a usual slab.
 	slabRecords = 512
 	// keptSlabs are not given back to the garbage collector.
-	keptSlabs = 32
+	keptSlabs = 16
 )
 
 // sinkSlab is a slab of a sink: several batches are built in one, and it is used

@@ -12,8 +12,10 @@ const (
 	gatherBytes = 64 << 10
 	// gatherTime is how long the first of them may wait for the others.
 	gatherTime = 2 * time.Millisecond
-	// gatherLeast bytes in a gatherTime make it worth while.
-	gatherLeast = 8 << 10
+	// gatherFrom bytes within gatherWithin make it worth while, the rate of some
+	// thousand commits a second. It goes on at half of that rate.
+	gatherFrom   = 10 << 10
+	gatherWithin = 10 * time.Millisecond
 )
 
 // gather lets the bytes of a stream gather in the socket while many arrive. A
@@ -23,15 +25,15 @@ const (
 // time that rows wait. Where few arrive there is neither, and a read returns at
 // once.
 //
-//	off ── gatherLeast within gatherTime ──▶ on
-//	 ▲                                       │
-//	 └────── fewer in a gatherTime ──────────┘
+//	off ── gatherFrom within gatherWithin ──▶ on
+//	 ▲                                        │
+//	 └── less than half of that rate ─────────┘ looked at each gatherTime
 type gather struct {
 	set func(bytes int) error // the socket's low-water mark; nil: it has none
 
 	on    bool
-	since time.Time // the beginning of the gatherTime at hand
-	bytes int       // that were read in it
+	since time.Time // when counting began
+	bytes int       // that were read since
 }
 
 // read counts bytes that were read.
@@ -40,8 +42,12 @@ func (g *gather) read(conn net.Conn, n int) error {
 		return nil
 	}
 	g.bytes += n
-	if now := time.Now(); now.Sub(g.since) >= gatherTime || !g.on && g.bytes >= gatherLeast {
+	now := time.Now()
+	switch passed := now.Sub(g.since); {
+	case g.on && passed >= gatherTime, !g.on && g.bytes >= gatherFrom && passed <= gatherWithin:
 		return g.turn(conn, now)
+	case !g.on && passed > gatherWithin:
+		g.since, g.bytes = now, n
 	}
 	return nil
 }
@@ -50,9 +56,10 @@ func (g *gather) read(conn net.Conn, n int) error {
 // be read after it.
 func (g *gather) late(conn net.Conn) error { return g.turn(conn, time.Now()) }
 
-// turn decides by what was read since the last time, and begins anew.
+// turn begins a gatherTime, or leaves it at that, by what was read since the last
+// one.
 func (g *gather) turn(conn net.Conn, now time.Time) error {
-	enough := int64(g.bytes)*int64(gatherTime) >= gatherLeast*int64(now.Sub(g.since))
+	enough := 2*int64(g.bytes)*int64(gatherWithin) >= gatherFrom*int64(now.Sub(g.since))
 	g.since, g.bytes = now, 0
 	if !enough {
 		return g.stop(conn)

@@ -27,6 +27,7 @@ func (w *worker) publish(ctx context.Context) error {
 	}
 	s := stack.New(cfg, w.log)
 	defer s.Close()
+	stack.LimitMemory(1)
 	times := new(stopwatch)
 	if w.Times {
 		s.ClientOptions = []kgo.Opt{kgo.WithHooks(times)}
