@@ -9,17 +9,19 @@ import (
 // sides spend as much on it. So a sink makes few requests of the changes that it
 // is given, without keeping one waiting that is alone:
 //
-//	changes in a call        goes to the broker
-//	fewer than fewChanges    when what went before has been acknowledged, or after calmTime
-//	fewer than manyChanges   paceTime after what went before
-//	more                     at once
+//	changes                                    go to the broker
+//	manyChanges in a call                      at once
+//	fewChanges and more, and as many in every  paceTime after those before
+//	calmTime since the last call
+//	others                                     when those before have been acknowledged,
+//	                                           or after calmTime
 //
 // What comes meanwhile is in the next call. The client's own delay would hold up
 // the first of them as well, and for a millisecond at least, because a process
 // that is otherwise idle is not woken more precisely.
 const (
-	// fewChanges in calmTime are so many commits a second that their latency is
-	// another matter than that of a single one.
+	// fewChanges in calmTime are so many commits a second that the latency of a
+	// single one does not matter.
 	fewChanges  = 16
 	manyChanges = 512
 	// calmTime bounds a wait for a broker that is far away, which then has several
@@ -30,14 +32,17 @@ const (
 
 // pace decides when a sink produces. It is the publishing goroutine's.
 type pace struct {
-	last  time.Time // what went before
-	timer *time.Timer
+	called   time.Time // the last time
+	produced time.Time // what went before
+	timer    *time.Timer
 }
 
 // wait waits until n changes may go to the broker.
 func (p *pace) wait(ctx context.Context, s *KafkaSink, n int) error {
-	left := p.left(n)
-	if left <= 0 || n < fewChanges && s.settled() {
+	now := time.Now()
+	left, few := p.left(n, now)
+	p.called = now
+	if left <= 0 || few && s.settled() {
 		return nil
 	}
 	if p.timer == nil {
@@ -49,7 +54,7 @@ func (p *pace) wait(ctx context.Context, s *KafkaSink, n int) error {
 	for {
 		select {
 		case <-s.room:
-			if n < fewChanges && s.settled() || s.failed() {
+			if few && s.settled() || s.failed() {
 				return nil
 			}
 		case <-p.timer.C:
@@ -60,17 +65,15 @@ func (p *pace) wait(ctx context.Context, s *KafkaSink, n int) error {
 	}
 }
 
-// left is how long n changes wait at most.
-func (p *pace) left(n int) time.Duration {
+// left is how long n changes wait at most. few are done with waiting when those
+// before them are acknowledged.
+func (p *pace) left(n int, now time.Time) (left time.Duration, few bool) {
 	switch {
-	case n < fewChanges:
-		return calmTime
-	case n < manyChanges:
-		return paceTime - time.Since(p.last)
+	case n >= manyChanges:
+		return 0, false
+	case n >= fewChanges && now.Sub(p.called) <= time.Duration(n)*calmTime/fewChanges:
+		return paceTime - now.Sub(p.produced), false
 	default:
-		return 0
+		return calmTime, true
 	}
 }
-
-// produced notes that changes go to the broker.
-func (p *pace) produced() { p.last = time.Now() }

@@ -67,6 +67,31 @@ func TestManyChangesArePacedAndMoreAreNot(t *testing.T) {
 	wantTimes(t, paced(t, 100*time.Microsecond, 100, 100, 600, 600), 0, 10*time.Millisecond, 0, 0)
 }
 
+// Else a single burst would make every later change wait, because as many as few
+// come in the time of a wait.
+func TestPaceEndsWithTheRushThatItWasFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, brokers := kafka(t, "form-sql")
+		s := kafkaSink(t, brokers, newProgress())
+		seq := uint64(0)
+		publish := func(n int) time.Duration {
+			seq++
+			begun := time.Now()
+			if err := s.Publish(t.Context(), seq, changes(n)); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(begun)
+		}
+		publish(100)
+		if took := publish(100); took != 10*time.Millisecond {
+			t.Errorf("a rush is paced by %s", took)
+		}
+		if took := publish(20); took > 2*time.Millisecond { // what two thousand a second bring in that time
+			t.Errorf("after the rush, a call is paced by %s", took)
+		}
+	})
+}
+
 // The sink uses the memory of records again that have been acknowledged.
 func TestMemoryThatIsUsedAgainKeepsRecordsIntact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -78,7 +79,7 @@ func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) e
 	if err != nil {
 		return err
 	}
-	s.pace.produced()
+	s.pace.produced = time.Now()
 	promise := func(r *kgo.Record, err error) { s.finish(b, r, err) }
 	for i := range b.records {
 		s.client.Produce(ctx, &b.records[i], promise)
