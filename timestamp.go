@@ -18,7 +18,7 @@ type clock struct {
 }
 
 func (c *clock) append(dst []byte, t time.Time) []byte {
-	if c.text[0] != 0 && !c.long && t == c.at {
+	if c.text[0] != 0 && !c.long && t.Equal(c.at) {
 		return append(dst, c.text[:]...)
 	}
 	start := len(dst)

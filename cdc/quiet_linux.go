@@ -61,8 +61,7 @@ func quieten(conn net.Conn) (net.Conn, error) {
 		return nil, fmt.Errorf("make eventfd: %w", err)
 	}
 	if err := socket.Close(); err != nil {
-		c.Close()
-		return nil, fmt.Errorf("close duplicated connection: %w", err)
+		return nil, errors.Join(fmt.Errorf("close duplicated connection: %w", err), c.Close())
 	}
 	return c, nil
 }

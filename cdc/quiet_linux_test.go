@@ -33,7 +33,10 @@ func quietPair(t *testing.T) (*quietConn, net.Conn) {
 	if !ok {
 		t.Fatalf("a Unix socket becomes %T", conn)
 	}
-	t.Cleanup(func() { quiet.Close(); server.Close() })
+	t.Cleanup(func() {
+		_ = quiet.Close() // some tests have closed it
+		server.Close()
+	})
 	return quiet, server
 }
 
@@ -43,7 +46,7 @@ func TestQuietConnectionReadsAndWrites(t *testing.T) {
 		if err := conn.setQuiet(mark); err != nil {
 			t.Fatal(err)
 		}
-		go server.Write([]byte("to us"))
+		send(t, server, []byte("to us"))
 		p := make([]byte, 16)
 		if n, err := conn.Read(p); err != nil || string(p[:n]) != "to us" {
 			t.Errorf("Read = %q, %v", p[:n], err)
@@ -108,7 +111,9 @@ func TestQuietConnectionEndsStuckWrites(t *testing.T) {
 		_, err := conn.Write(make([]byte, 16<<20))
 		ended <- err
 	}()
-	conn.Close()
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
 	if err := <-ended; err == nil {
 		t.Error("a write to a closed connection succeeds")
 	}

@@ -17,9 +17,9 @@ const (
 	// streamBuffer is what one read takes at most, but for a message that is
 	// larger.
 	streamBuffer = 256 << 10
-	// maxMessage is the largest message that a server can make: it builds each in
+	// largestMessage is the largest message that a server can make: it builds each in
 	// a buffer of less than 1 GiB.
-	maxMessage = 1 << 30
+	largestMessage = 1 << 30
 	// messageHeader is the tag of a message and its length, which counts itself
 	// and not the tag.
 	messageHeader = 1 + 4
@@ -119,7 +119,7 @@ func checkHeader(tag byte, length uint32) error {
 	default:
 		return fmt.Errorf("%w: unexpected message %+q", ErrProtocol, rune(tag))
 	}
-	if length < messageHeader-1 || length > maxMessage {
+	if length < messageHeader-1 || length > largestMessage {
 		return fmt.Errorf("%w: message %+q says that it has %d bytes", ErrProtocol, rune(tag), length)
 	}
 	return nil
@@ -220,7 +220,7 @@ func (r *inbound) Read(p []byte) (n int, err error) {
 	n, err = r.from.Read(p[:min(len(p), messageHeader-r.seen)])
 	r.seen += copy(r.header[r.seen:], p[:n])
 	if r.seen == messageHeader {
-		r.left = int(min(binary.BigEndian.Uint32(r.header[1:]), maxMessage)) - (messageHeader - 1)
+		r.left = int(min(binary.BigEndian.Uint32(r.header[1:]), largestMessage)) - (messageHeader - 1)
 		if r.left <= 0 { // nothing follows, or pgconn refuses the length
 			r.left, r.seen = 0, 0
 		}

@@ -121,20 +121,19 @@ type commits struct {
 // commit makes commits of one row each at a steady rate.
 func (b *bench) commit(ctx context.Context, s *source, rate int) (*commits, error) {
 	c := &commits{from: s.slots * 10_000_000, planned: int(float64(rate) * b.Time.Seconds()), rate: rate, begun: time.Now(), at: make(map[string]time.Time)}
-	group, ctx := errgroup.WithContext(ctx)
+	group, writing := errgroup.WithContext(ctx)
 	for range writers {
-		group.Go(func() error { return c.write(ctx, s) })
+		group.Go(func() error { return c.write(writing, s) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("write rows: %w", err)
 	}
-	return c, wait(ctx, settleTime)
-}
-
-// wait waits for a time. Only the group's context is ended by its end.
-func wait(_ context.Context, d time.Duration) error {
-	<-time.After(d)
-	return nil
+	select {
+	case <-time.After(settleTime):
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (c *commits) write(ctx context.Context, s *source) error {

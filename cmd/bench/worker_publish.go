@@ -36,7 +36,7 @@ func (w *worker) publish(ctx context.Context) error {
 		return err
 	}
 	w.begun = time.Now()
-	publisher, err := s.Publisher(0, true)
+	publisher, err := s.Publisher(0, true) //nolint:contextcheck // pools connect when they are first used
 	if err != nil {
 		return err
 	}

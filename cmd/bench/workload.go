@@ -63,7 +63,7 @@ func documentTables() []config.Table {
 		DocumentType:    constant("Document"),
 		DocumentSubtype: &config.Value{Column: "kind"},
 		Domain:          &config.Value{Column: "tenant"},
-		Deleted:         &config.Condition{Column: "deleted", Is: pointer("true")},
+		Deleted:         &config.Condition{Column: "deleted", Is: new("true")},
 	}}
 }
 
@@ -161,7 +161,7 @@ func formTables() []config.Table {
 			DocumentType:    constant("Form"),
 			DocumentSubtype: &config.Value{Column: "kind"},
 			Domain:          &config.Value{Column: "tenant"},
-			Deleted:         &config.Condition{Column: "deleted", Is: pointer("true")},
+			Deleted:         &config.Condition{Column: "deleted", Is: new("true")},
 		},
 		{Table: "public.form_operations", Parent: "public.forms", DocumentID: []string{"form_id"}, Operations: []string{"insert", "update"}},
 		{Table: "public.form_attachments", Parent: "public.forms", DocumentID: []string{"form_id"}, Operations: []string{"insert", "update"}},
@@ -169,8 +169,6 @@ func formTables() []config.Table {
 }
 
 func constant(text string) *config.Value { return &config.Value{Constant: &text} }
-
-func pointer(text string) *string { return &text }
 
 // find returns the workload of a name. Latency is measured on single rows.
 func find(name string) (*workload, error) {

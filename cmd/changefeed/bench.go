@@ -20,7 +20,7 @@ type benchPublishCommand struct {
 	Rounds   int           `help:"Turns of each worker (default 3)." placeholder:"N"`
 	Socket   string        `default:"both" enum:"tcp,unix,both" help:"How the server is reached: tcp, unix or both." placeholder:"KIND"`
 	Rate     []int         `help:"Commits a second for latency (default 200,2000)." placeholder:"N"`
-	Seconds  time.Duration `help:"Time of one measurement of latency (default 10s)." name:"time" placeholder:"TIME"`
+	Time     time.Duration `help:"Time of one measurement of latency (default 10s)." placeholder:"TIME"`
 	Profile  string        `help:"Directory for profiles of the publisher." hidden:"" type:"existingdir"`
 }
 
@@ -35,7 +35,7 @@ func (c *benchPublishCommand) Run(a *app) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	options := bench.Options{
-		Workloads: c.Workload, Rows: c.Rows, Rounds: c.Rounds, Rates: c.Rate, Time: c.Seconds, Profiles: c.Profile,
+		Workloads: c.Workload, Rows: c.Rows, Rounds: c.Rounds, Rates: c.Rate, Time: c.Time, Profiles: c.Profile,
 		Program: []string{program, "bench", "work"},
 		JSON:    a.flags.JSON, Out: a.stdout, Progress: a.stderr, Log: log,
 	}
