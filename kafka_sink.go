@@ -19,9 +19,9 @@ func ProducerOptions() []kgo.Opt {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(kgo.KafkaHasher(Murmur2))),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.ProducerLinger(300 * time.Microsecond),
+		kgo.ProducerLinger(0), // the sink waits by itself, where that is of use
 		kgo.MaxBufferedRecords(50_000),
-		kgo.MaxBufferedBytes(32 << 20),
+		kgo.MaxBufferedBytes(16 << 20),
 		kgo.UnknownTopicRetries(4),
 	}
 }
@@ -33,7 +33,7 @@ var ErrSinkClosed = errors.New("sink is closed")
 // maxHeld bounds the bytes of what is published and above the floor. The client
 // bounds what it buffers, but one record that is not acknowledged keeps the
 // memory of those it was allocated with, and the floor below all that follow.
-const maxHeld = 32 << 20
+const maxHeld = 8 << 20
 
 // recordOverhead is what a record takes beside the bytes of its parts: the
 // structure, which lives until the floor has passed it, and three headers.
@@ -45,8 +45,13 @@ type KafkaSink struct {
 	acked  Acked
 	room   chan struct{} // told when the floor has risen or the sink has failed
 
+	// Of the goroutine that publishes.
+	slab *sinkSlab // that is being filled
+	pace pace
+
 	mu    sync.Mutex // serialises acknowledgements, which come from the client's goroutines
 	floor floor
+	free  []*sinkSlab
 	err   error // the first failure
 }
 
@@ -55,20 +60,26 @@ var _ Sink = (*KafkaSink)(nil)
 // NewKafkaSink returns a sink that produces with the client, which has been made
 // with [ProducerOptions] and belongs to the sink: Close closes it.
 func NewKafkaSink(client *kgo.Client, acked Acked) *KafkaSink {
-	return &KafkaSink{client: client, acked: acked, room: make(chan struct{}, 1)}
+	s := &KafkaSink{client: client, acked: acked, room: make(chan struct{}, 1)}
+	s.floor.passed = s.release
+	return s
 }
 
 // Publish implements [Sink].
 func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) error {
-	var slab recordSlab
-	slab.grow(len(changes))
+	if err := s.pace.wait(ctx, s, len(changes)); err != nil {
+		return err
+	}
+	slab := s.slabFor(len(changes))
+	bytes, first := len(slab.bytes), len(slab.records)
 	for i := range changes {
 		slab.add(&changes[i])
 	}
-	b, err := s.begin(ctx, seq, slab.finish(), len(slab.bytes)+len(changes)*recordOverhead)
+	b, err := s.begin(ctx, seq, slab, slab.records[first:], len(slab.bytes)-bytes+len(changes)*recordOverhead)
 	if err != nil {
 		return err
 	}
+	s.pace.produced = time.Now()
 	promise := func(r *kgo.Record, err error) { s.finish(b, r, err) }
 	for i := range b.records {
 		s.client.Produce(ctx, &b.records[i], promise)
@@ -80,9 +91,9 @@ func (s *KafkaSink) Publish(ctx context.Context, seq uint64, changes []Change) e
 
 // begin enters a batch, once there is room for it. There always is where nothing
 // is above the floor.
-func (s *KafkaSink) begin(ctx context.Context, seq uint64, records []kgo.Record, bytes int) (*batch, error) {
+func (s *KafkaSink) begin(ctx context.Context, seq uint64, slab *sinkSlab, records []kgo.Record, bytes int) (*batch, error) {
 	for {
-		if b, err := s.tryBegin(seq, records, bytes); b != nil || err != nil {
+		if b, err := s.tryBegin(seq, slab, records, bytes); b != nil || err != nil {
 			return b, err
 		}
 		select {
@@ -93,7 +104,7 @@ func (s *KafkaSink) begin(ctx context.Context, seq uint64, records []kgo.Record,
 	}
 }
 
-func (s *KafkaSink) tryBegin(seq uint64, records []kgo.Record, bytes int) (*batch, error) {
+func (s *KafkaSink) tryBegin(seq uint64, slab *sinkSlab, records []kgo.Record, bytes int) (*batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -103,6 +114,8 @@ func (s *KafkaSink) tryBegin(seq uint64, records []kgo.Record, bytes int) (*batc
 		return nil, nil
 	}
 	b := s.floor.add(seq, records, bytes)
+	b.slab = slab
+	slab.open++
 	s.advance()
 	return b, nil
 }

@@ -68,6 +68,12 @@ const (
 // AppendJSON appends the JSON object and returns the extended buffer. It does
 // not allocate where the buffer has room.
 func (m *Meta) AppendJSON(dst []byte) []byte {
+	var c clock
+	return m.appendJSON(dst, &c)
+}
+
+// appendJSON is AppendJSON with a clock that lasts.
+func (m *Meta) appendJSON(dst []byte, c *clock) []byte {
 	dst = append(dst, `{"`+fieldDocumentID+`": `...)
 	dst = appendString(dst, m.DocumentID)
 	dst = appendText(dst, fieldDocumentRev, m.DocumentRev)
@@ -79,11 +85,11 @@ func (m *Meta) AppendJSON(dst []byte) []byte {
 	dst = appendName(dst, fieldIsDeletion)
 	dst = strconv.AppendBool(dst, m.IsDeletion)
 	dst = appendName(dst, fieldPublishTimestamp)
-	dst = appendTime(dst, m.PublishTimestamp)
+	dst = c.append(dst, m.PublishTimestamp)
 	dst = appendName(dst, fieldAttempts)
 	dst = strconv.AppendInt(dst, int64(m.Attempts), 10)
 	dst = appendName(dst, fieldOriginalPublication)
-	dst = appendTime(dst, m.OriginalPublication)
+	dst = c.append(dst, m.OriginalPublication)
 	dst = appendText(dst, fieldAssociatedDocumentID, m.AssociatedDocumentID)
 	if n := len(m.Unknown); n > 2 {
 		dst = append(dst, ", "...)

@@ -21,10 +21,7 @@ var ErrRecord = errors.New("record is not a change")
 
 // NewRecord returns the record of a change. It keeps no reference to c.
 func NewRecord(c *Change) *kgo.Record {
-	var slab recordSlab
-	slab.grow(1)
-	slab.add(c)
-	return &slab.finish()[0]
+	return newRecordSlab(1).add(c)
 }
 
 // ParseRecord returns the change in a record; it keeps no reference to r. A
@@ -72,71 +69,70 @@ func recordName(r *kgo.Record) string {
 	return fmt.Sprintf("%s/%d at offset %d", r.Topic, r.Partition, r.Offset)
 }
 
-// recordSlab builds the records of many changes in a few large allocations:
-// the Kafka client keeps the records until they are acknowledged, so they can
-// not be reused, but they need not be allocated one by one either.
+// recordSlab builds the records of many changes in a few large allocations: the
+// Kafka client keeps the records until they are acknowledged, so that they are
+// not allocated one by one, and can be used again only all together.
 type recordSlab struct {
 	bytes   []byte
 	headers []kgo.RecordHeader
 	records []kgo.Record
-	ends    []recordEnds
+	clock   clock
 }
-
-// recordEnds are the ends in recordSlab.bytes of one record's parts. Slices are
-// cut only when all bytes are there, because the buffer moves while it grows.
-type recordEnds struct{ key, value, position, version, xid int }
 
 // bytesPerRecord is what a usual change takes: more only means a second
 // allocation.
 const bytesPerRecord = 640
 
-func (s *recordSlab) grow(n int) {
-	s.bytes = make([]byte, 0, n*bytesPerRecord)
-	s.headers = make([]kgo.RecordHeader, 0, 3*n)
-	s.records = make([]kgo.Record, 0, n)
-	s.ends = make([]recordEnds, 0, n)
+func newRecordSlab(n int) *recordSlab {
+	return &recordSlab{
+		bytes:   make([]byte, 0, n*bytesPerRecord),
+		headers: make([]kgo.RecordHeader, 0, 3*n),
+		records: make([]kgo.Record, 0, n),
+	}
 }
 
-func (s *recordSlab) add(c *Change) {
-	var e recordEnds
+// room tells how many more records the slab has been made for.
+func (s *recordSlab) room() int {
+	return min(cap(s.records)-len(s.records), (cap(s.bytes)-len(s.bytes))/bytesPerRecord)
+}
+
+// reset forgets the records, none of which may be in use any more.
+func (s *recordSlab) reset() {
+	s.bytes, s.headers, s.records = s.bytes[:0], s.headers[:0], s.records[:0]
+}
+
+// add returns the record of a change. The slab must have room for it. Its parts
+// are cut from bytes, which stays in place: where it has to grow after all, the
+// records before keep what they were cut from.
+func (s *recordSlab) add(c *Change) *kgo.Record {
+	s.records = append(s.records, kgo.Record{Topic: c.Topic})
+	r := &s.records[len(s.records)-1]
+	start := len(s.bytes)
 	s.bytes = append(s.bytes, c.Meta.DocumentID...)
-	e.key = len(s.bytes)
-	s.bytes = c.Meta.AppendJSON(s.bytes)
-	e.value = len(s.bytes)
+	key := len(s.bytes)
+	s.bytes = c.Meta.appendJSON(s.bytes, &s.clock)
+	value := len(s.bytes)
 	if !c.Position.IsZero() {
 		s.bytes, _ = c.Position.AppendText(s.bytes)
 	}
-	e.position = len(s.bytes)
+	position := len(s.bytes)
 	s.bytes = strconv.AppendInt(s.bytes, int64(c.Version), 10)
-	e.version = len(s.bytes)
+	version := len(s.bytes)
 	if c.XID != 0 {
 		s.bytes = strconv.AppendUint(s.bytes, c.XID, 10)
 	}
-	e.xid = len(s.bytes)
-	s.records = append(s.records, kgo.Record{Topic: c.Topic})
-	s.ends = append(s.ends, e)
+	r.Key, r.Value = s.bytes[start:key:key], s.bytes[key:value:value]
+	first := len(s.headers)
+	s.header(HeaderPosition, value, position)
+	s.header(HeaderVersion, position, version)
+	s.header(HeaderXID, version, len(s.bytes))
+	r.Headers = s.headers[first:len(s.headers):len(s.headers)]
+	return r
 }
 
-func (s *recordSlab) finish() []kgo.Record {
-	start := 0
-	cut := func(end int) []byte {
-		part := s.bytes[start:end:end]
-		start = end
-		return part
+// header adds a header whose value lies between two ends, unless it is empty.
+func (s *recordSlab) header(name string, from, to int) {
+	if from < to {
+		s.headers = append(s.headers, kgo.RecordHeader{Key: name, Value: s.bytes[from:to:to]})
 	}
-	for i, e := range s.ends {
-		r := &s.records[i]
-		r.Key, r.Value = cut(e.key), cut(e.value)
-		first := len(s.headers)
-		for _, h := range [...]struct {
-			name string
-			end  int
-		}{{HeaderPosition, e.position}, {HeaderVersion, e.version}, {HeaderXID, e.xid}} {
-			if value := cut(h.end); len(value) > 0 {
-				s.headers = append(s.headers, kgo.RecordHeader{Key: h.name, Value: value})
-			}
-		}
-		r.Headers = s.headers[first:len(s.headers):len(s.headers)]
-	}
-	return s.records
 }

@@ -31,6 +31,7 @@ type floor struct {
 	value   uint64   // the floor
 	held    int      // bytes of the open batches
 	offsets Offsets  // one past the highest of each partition at or below the floor
+	passed  func(*batch)
 }
 
 // batch is what one call of Publish handed over.
@@ -39,6 +40,7 @@ type batch struct {
 	left    int          // records not yet acknowledged
 	bytes   int          // that its records hold
 	records []kgo.Record // an acknowledged one has its place: topic, partition, offset
+	slab    *sinkSlab    // that a KafkaSink has them from
 }
 
 func (f *floor) add(seq uint64, records []kgo.Record, bytes int) *batch {
@@ -56,6 +58,9 @@ func (f *floor) advance() bool {
 		f.value = f.open[done].seq
 		f.held -= f.open[done].bytes
 		f.offsets = f.offsets.past(f.open[done].records)
+		if f.passed != nil {
+			f.passed(f.open[done])
+		}
 		f.open[done] = nil
 		done++
 	}

@@ -9,10 +9,25 @@ import (
 // six or none, and stop at any other number.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
-func appendTime(dst []byte, t time.Time) []byte {
+// clock writes times, and the one that it wrote last by copying it: the changes
+// of a batch share theirs.
+type clock struct {
+	at   time.Time
+	text [len(timeLayout) + 2]byte // of at, in quotes
+	long bool                      // at does not fit into text
+}
+
+func (c *clock) append(dst []byte, t time.Time) []byte {
+	if c.text[0] != 0 && !c.long && t.Equal(c.at) {
+		return append(dst, c.text[:]...)
+	}
+	start := len(dst)
 	dst = append(dst, '"')
 	dst = t.UTC().AppendFormat(dst, timeLayout)
-	return append(dst, '"')
+	dst = append(dst, '"')
+	c.at = t
+	c.long = copy(c.text[:], dst[start:]) != len(dst)-start // a year of five digits
+	return dst
 }
 
 // readLayouts are tried in turn. Go accepts any number of fraction digits after

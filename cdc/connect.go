@@ -33,6 +33,7 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 	cfg.RuntimeParams["application_name"] = "changefeed " + s.cfg.Source
 	if replication {
 		cfg.RuntimeParams["replication"] = "database"
+		cfg.BuildFrontend = s.inbound.frontend
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout

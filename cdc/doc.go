@@ -53,9 +53,15 @@
 //	     └──────── status, one goroutine ◀───────── window ◀── floor ───────┘
 //	           checkpoints, one goroutine ◀────────────┘
 //
-// The queue is one batch that grows until it is taken, bounded in bytes: alone, a
-// transaction is published at once, and while the sink is slow what piles up is
-// published together. When it is full, the receiving goroutine waits, and with it
+// The receiving goroutine reads the socket itself, much at a time, once replication
+// has started. While many rows arrive it lets them gather in the socket for up to
+// two milliseconds, because a wake-up for each would cost the server and us more
+// than the row; where few arrive each is read at once.
+//
+// The queue is one batch that grows until it is taken, bounded in bytes. It is
+// offered when all that was read has been assembled, or when it is much: alone, a
+// transaction is published at once, and what was read together, or piles up while
+// the sink is slow, is published together. When it is full, the receiving goroutine waits, and with it
 // the server. Status depends on nobody: it goes on while sink or lookups wait. The
 // socket belongs to the receiving goroutine for reading and to the status
 // goroutine for writing; each sets its own deadline only.

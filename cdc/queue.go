@@ -8,7 +8,7 @@ import (
 const (
 	// queueBytes bounds what waits to be published. Twice as much can be held:
 	// the batch that is being published was a full queue before.
-	queueBytes = 4 << 20
+	queueBytes = 2 << 20
 	// queueChunk documents are put under one lock.
 	queueChunk = 256
 )
@@ -58,10 +58,12 @@ func newQueue() *queue {
 // is full, and returns an error only when ctx ends; some may then be in.
 func (q *queue) put(ctx context.Context, docs []document, text []byte) error {
 	for len(docs) > 0 {
-		n := q.add(docs, text)
+		n, full := q.add(docs, text)
 		docs = docs[n:]
-		if n > 0 {
+		if full {
 			notify(q.filled)
+		}
+		if n > 0 {
 			continue
 		}
 		select {
@@ -73,8 +75,9 @@ func (q *queue) put(ctx context.Context, docs []document, text []byte) error {
 	return nil
 }
 
-// add copies as many documents as there is room for, at most a chunk.
-func (q *queue) add(docs []document, text []byte) (n int) {
+// add copies as many documents as there is room for, at most a chunk. full tells
+// that there are so many that they need not wait for more.
+func (q *queue) add(docs []document, text []byte) (n int, full bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b := &q.pending
@@ -87,8 +90,13 @@ func (q *queue) add(docs []document, text []byte) (n int) {
 		}
 		n++
 	}
-	return n
+	return n, len(b.documents) >= queueChunk || b.size() >= queueBytes
 }
+
+// release lets what was put be taken. Before that it is taken where it is much:
+// else the other side would be woken for each transaction, though more of them
+// are at hand.
+func (q *queue) release() { notify(q.filled) }
 
 // mark says that everything up to lsn has been put. It never blocks: marks with
 // nothing between them are one.
@@ -108,7 +116,6 @@ func (q *queue) enter(m mark) {
 		b.marks = append(b.marks, m)
 	}
 	q.mu.Unlock()
-	notify(q.filled)
 }
 
 // close lets take report the end once everything has been taken.

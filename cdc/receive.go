@@ -5,9 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,10 +25,12 @@ func (s *session) receive(ctx, work context.Context) error {
 	defer context.AfterFunc(ctx, stop)()
 	defer s.interruptReads(reading)()
 	for {
-		message, err := s.frontend.Receive()
-		_, refused := message.(*pgproto3.ErrorResponse)
+		if !s.stream.ready() {
+			s.queue.release()
+		}
+		tag, body, err := s.stream.next()
 		if err == nil {
-			err = s.message(reading, message)
+			err = s.message(reading, tag, body)
 		} else {
 			err = readError(err)
 		}
@@ -40,7 +39,7 @@ func (s *session) receive(ctx, work context.Context) error {
 			return nil
 		case work.Err() != nil:
 			return context.Cause(work)
-		case err != nil && (refused || interrupts(err)):
+		case err != nil && (tag == tagError || interrupts(err)):
 			return err // nothing can be confirmed on this connection any more
 		case err != nil:
 			s.unreadable = err
@@ -55,7 +54,7 @@ func (s *session) interruptReads(ctx context.Context) (restore func()) {
 	interrupted := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
 		defer close(interrupted)
-		_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // fails on a closed connection, where reads fail too
+		s.stream.interrupt()
 	})
 	return func() {
 		if !cancel() {
@@ -65,20 +64,28 @@ func (s *session) interruptReads(ctx context.Context) (restore func()) {
 }
 
 // message takes one message of the connection.
-func (s *session) message(ctx context.Context, message pgproto3.BackendMessage) error {
-	switch m := message.(type) {
-	case *pgproto3.CopyData:
-		return s.frame(ctx, m.Data)
-	case *pgproto3.ErrorResponse:
-		return streamError(pgconn.ErrorResponseToPgError(m), s.cfg.Slot)
-	case *pgproto3.NoticeResponse:
-		return s.notice(m)
-	case *pgproto3.CopyDone, *pgproto3.CommandComplete:
+func (s *session) message(ctx context.Context, tag byte, body []byte) error {
+	switch tag {
+	case tagCopyData:
+		return s.frame(ctx, body)
+	case tagError:
+		var m pgproto3.ErrorResponse
+		if err := m.Decode(body); err != nil {
+			return serverLost(fmt.Errorf("read error of the server: %w", err))
+		}
+		return streamError(pgconn.ErrorResponseToPgError(&m), s.cfg.Slot)
+	case tagNotice:
+		var m pgproto3.NoticeResponse
+		if err := m.Decode(body); err != nil {
+			return fmt.Errorf("%w: notice: %w", ErrProtocol, err)
+		}
+		return s.notice(&m)
+	case tagCopyDone, tagCommandComplete:
 		return serverLost(fmt.Errorf("read replication stream: %w", errStreamEnded))
-	case *pgproto3.ParameterStatus, *pgproto3.NotificationResponse:
+	case tagParameterStatus, tagNotification:
 		return nil
 	default:
-		return fmt.Errorf("%w: unexpected %T", ErrProtocol, message)
+		return fmt.Errorf("%w: unexpected message %+q", ErrProtocol, rune(tag))
 	}
 }
 
@@ -131,11 +138,10 @@ func (s *session) notice(m *pgproto3.NoticeResponse) error {
 
 // readError tells a lost connection from bytes that are no message.
 func readError(err error) error {
-	_, network := errors.AsType[net.Error](err)
-	if network || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) {
-		return serverLost(fmt.Errorf("read replication stream: %w", err))
+	if errors.Is(err, ErrProtocol) {
+		return err
 	}
-	return fmt.Errorf("%w: %w", ErrProtocol, err)
+	return serverLost(fmt.Errorf("read replication stream: %w", err))
 }
 
 // streamError tells errors that pass from those that stop the publisher.

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgproto3"
-
 	"changefeed/cdc/internal/pgoutput"
 )
 
@@ -34,8 +32,9 @@ type session struct {
 	resumed      func()                                      // the session has found out where it goes on
 	progress     func()                                      // the server has been told something new
 
+	inbound   inbound // before the stream
 	conn      net.Conn
-	frontend  *pgproto3.Frontend // of the receiving goroutine, as are those below
+	stream    *stream // of the receiving goroutine, as are those below
 	decoded   pgoutput.Message
 	xids      xidClock
 	names     map[uint32][]TableName // by OID: a table's name, then those of the partitioned tables above it
@@ -74,8 +73,12 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take over connection: %w", err)
 	}
+	if s.stream, err = newStream(hijacked.Conn, s.inbound.from); err != nil {
+		hijacked.Conn.Close()
+		return serverLost(err)
+	}
 	keep = true
-	s.conn, s.frontend = hijacked.Conn, hijacked.Frontend
+	s.conn = s.stream.conn
 	s.log.Debug("replication started", "slot", s.cfg.Slot, "system", s.origin.system, "timeline", s.origin.timeline,
 		"server_version", hijacked.ParameterStatuses["server_version"], "pid", hijacked.PID)
 	return nil
@@ -245,18 +248,20 @@ func (s *session) leave() {
 		copyDone  = []byte{'c', 0, 0, 0, 4}
 		terminate = []byte{'X', 0, 0, 0, 4}
 	)
-	if s.conn.SetDeadline(time.Now().Add(leaveTimeout)) != nil {
+	if s.stream.leave(time.Now().Add(leaveTimeout)) != nil {
 		return
 	}
 	if _, err := s.conn.Write(copyDone); err != nil {
 		return
 	}
-	for ready := false; !ready; {
-		message, err := s.frontend.Receive()
+	for {
+		tag, _, err := s.stream.next()
 		if err != nil {
 			return
 		}
-		_, ready = message.(*pgproto3.ReadyForQuery)
+		if tag == tagReady {
+			break
+		}
 	}
 	_, _ = s.conn.Write(terminate)
 }

@@ -458,7 +458,7 @@ func TestWhatComesBeforeAnUnreadableMessageIsConfirmed(t *testing.T) {
 	}{
 		{"a message that cannot be decoded", func(st *cdctest.Stream) { st.SendRaw(t, 0x150, []byte("?")) }, cdc.ErrProtocol, "0/150"},
 		{"a frame that is none", func(st *cdctest.Stream) { st.SendFrame(t, []byte("w")) }, cdc.ErrProtocol, "frame"},
-		{"an unexpected message", func(st *cdctest.Stream) { st.SendBytes(t, []byte("n\x00\x00\x00\x04")) }, cdc.ErrProtocol, "NoData"},
+		{"an unexpected message", func(st *cdctest.Stream) { st.SendBytes(t, []byte("n\x00\x00\x00\x04")) }, cdc.ErrProtocol, "message 'n'"},
 		{"bytes that are no message", func(st *cdctest.Stream) { st.SendBytes(t, []byte("?\x00\x00\x00\x04")) }, cdc.ErrProtocol, ""},
 		{"a publication that is left out", func(st *cdctest.Stream) {
 			st.Notice(t, "55000", `skipped loading publication "changefeed_main"`)

@@ -29,6 +29,7 @@ type cli struct {
 	Pillow  pillowCommand  `cmd:"" help:"Run and list pillows."`
 	Topics  topicsCommand  `cmd:"" help:"List, create and read topics."`
 	Broker  brokerCommand  `cmd:"" help:"Run the embedded broker alone."`
+	Bench   benchCommand   `cmd:"" help:"Measure on this machine."`
 	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`
 }
 

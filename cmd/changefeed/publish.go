@@ -18,6 +18,7 @@ func (c *publishCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	stack.LimitMemory(len(sources))
 	return s.Run(a.ctx, stack.Parts{Sources: sources, NoWait: c.NoWait})
 }
 

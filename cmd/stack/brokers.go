@@ -113,7 +113,7 @@ func (s *Stack) clientOptions() ([]kgo.Opt, error) {
 	if s.brokers == nil {
 		return nil, fmt.Errorf("make broker client: %w", errNoBrokers)
 	}
-	return slices.Concat(s.brokers, everyClient, []kgo.Opt{kgo.WithHooks(&outage{log: s.Log})}), nil
+	return slices.Concat(s.brokers, everyClient, []kgo.Opt{kgo.WithHooks(&outage{log: s.Log})}, s.ClientOptions), nil
 }
 
 // Admin returns a client for topics and groups. Close it after use.

@@ -20,6 +20,8 @@ import (
 type Stack struct {
 	Config *config.Config
 	Log    *slog.Logger
+	// ClientOptions are added to those of every client of the brokers.
+	ClientOptions []kgo.Opt
 
 	stores *docstore.Registry         // once asked for
 	epochs map[string]*postgres.Epoch // by source

@@ -102,7 +102,7 @@ func (s *RowStore) notVisible(ctx context.Context, marks *docstore.Marks, missin
 func look(ctx context.Context, pool *pgxpool.Pool, marks *docstore.Marks, r request) (missing string, err error) {
 	var both pgx.Batch
 	if marks != nil {
-		both.Queue(visibleSQL, marks.XIDs, formatLSN(marks.LSN))
+		both.Queue(visibleSQL, formatXIDs(marks.XIDs), formatLSN(marks.LSN))
 	}
 	both.Queue(r.statement, r.batch.arguments(r.lo, r.hi)...)
 	answers := pool.SendBatch(ctx, &both)

@@ -19,9 +19,22 @@ SELECT
 	coalesce(pg_last_wal_replay_lsn() > $2::text::pg_lsn, false),
 	coalesce(pg_last_wal_replay_lsn()::text, ''),
 	ARRAY(
-		SELECT xid FROM unnest($1::xid8[]) AS xid
+		SELECT xid FROM unnest($1::text::xid8[]) AS xid
 		WHERE NOT pg_visible_in_snapshot(xid, (SELECT pg_current_snapshot()))
 	)`
+
+// formatXIDs writes transactions as an array, in one piece: there can be thousands.
+func formatXIDs(xids []uint64) string {
+	text := make([]byte, 0, 2+12*len(xids))
+	text = append(text, '{')
+	for i, xid := range xids {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendUint(text, xid, 10)
+	}
+	return string(append(text, '}'))
+}
 
 // scanMissing reads the answer: what the server does not show, in words, or "".
 func scanMissing(answer pgx.Row, marks *docstore.Marks) (string, error) {
