@@ -10,6 +10,8 @@ import (
 
 	"changefeed/cdc/setup"
 	"changefeed/internal/localpg"
+	"changefeed/sql"
+	"changefeed/state"
 )
 
 // serverSettings keep out of the figures what is not the publisher's and comes
@@ -64,6 +66,9 @@ func (s *source) publish(ctx context.Context, b *bench) error {
 	cfg, err := all.Publisher(0)
 	if err != nil {
 		return err
+	}
+	if _, err := state.Migrate(ctx, s.conn, sql.State()); err != nil {
+		return fmt.Errorf("set up workload %s: %w", s.workload.name, err)
 	}
 	steps, err := setup.Plan(ctx, s.conn, cfg)
 	if err == nil {
