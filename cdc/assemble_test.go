@@ -175,6 +175,7 @@ func newPipeline(tb testEnd, cfg Config, lookup ParentLookup) *pipeline {
 		names: func(_ context.Context, oid uint32, _ TableName) ([]TableName, error) {
 			return p.namesNow[oid], nil
 		},
+		detached: func(context.Context, uint32, TableName) (bool, error) { return false, nil },
 		queue: newQueue(), xids: xids, counters: &counters{}, log: log,
 		relations: make(map[uint32]*relation), docs: newDocuments(), ordered: ordered(routes),
 	}

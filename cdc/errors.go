@@ -83,8 +83,8 @@ func (e *UnsentError) Error() string {
 }
 
 // UnroutedError says that a table whose rows were published has no route any
-// more: it was renamed, moved to another schema or detached from the partitioned
-// table that is routed, while its publication followed it.
+// more: it, or the table that it is a part of, was renamed or moved to another
+// schema while its publication followed it.
 type UnroutedError struct {
 	Table    TableName // the route that it had
 	Relation TableName // its name where the log was being read

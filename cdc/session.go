@@ -29,6 +29,7 @@ type session struct {
 	counters     *counters
 	log          *slog.Logger
 	routed       map[uint32]TableName                        // the publisher's; of the receiving goroutine
+	heads        map[TableName]uint32                        // likewise
 	standBy      func(ctx context.Context, pid string) error // waits before the next look at the slot
 	progress     func()                                      // the server has been told something new
 
@@ -36,7 +37,7 @@ type session struct {
 	frontend  *pgproto3.Frontend // of the receiving goroutine, as are those below
 	decoded   pgoutput.Message
 	xids      xidClock
-	names     map[uint32][]TableName // by OID: a table's name, then those of the partitioned tables above it
+	names     map[uint32][]TableName // by OID: a table's name, then those of the tables that it is a part of
 	assembler assembler
 	// unreadable is why the log cannot be read on. It is final.
 	unreadable error
@@ -96,6 +97,7 @@ func (s *session) prepare() {
 		routes:         s.routes,
 		routed:         s.routed,
 		names:          s.namesOf,
+		detached:       s.detached,
 		queue:          s.queue,
 		xids:           &s.xids,
 		messages:       s.messages,

@@ -72,7 +72,11 @@ func publicationStep(c *catalog, cfg *cdc.Config, present []catalogPublication, 
 func (c *catalog) alterPublication(p, wanted *catalogPublication) []string {
 	name := cdc.QuoteIdent(wanted.name)
 	if p == nil {
-		return []string{fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s WITH (publish = '%s')", name, c.tableList(wanted.entries), publishOption(wanted))}
+		var tables string
+		if len(wanted.entries) > 0 {
+			tables = " FOR TABLE " + c.tableList(wanted.entries)
+		}
+		return []string{fmt.Sprintf("CREATE PUBLICATION %s%s WITH (publish = '%s')", name, tables, publishOption(wanted))}
 	}
 	var sql []string
 	if p.operations != wanted.operations || p.truncate != wanted.truncate || p.viaRoot {
@@ -80,6 +84,8 @@ func (c *catalog) alterPublication(p, wanted *catalogPublication) []string {
 	}
 	added, removed, changed := compareEntries(p, wanted)
 	switch {
+	case len(removed) > 0 && len(wanted.entries) == 0: // of partitioned tables without partitions
+		sql = append(sql, fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s", name, entryNames(removed)))
 	case len(removed)+len(changed) > 0 || p.schemas:
 		sql = append(sql, c.setTables(wanted))
 	case len(added) > 0:
@@ -149,12 +155,12 @@ func (c *catalog) setTables(p *catalogPublication) string {
 }
 
 // tableList writes entries as SQL does. ONLY keeps out the tables that inherit
-// from one, which have routes of their own or none.
+// from one, each of which is an entry of its own.
 func (c *catalog) tableList(entries []catalogEntry) string {
 	var list []string
 	for _, e := range entries {
 		text := e.table.SQL()
-		if t := c.tables[e.table]; t == nil || len(t.heirs) > 0 {
+		if t := c.tables[e.table]; t == nil || t.heirs {
 			text = "ONLY " + text
 		}
 		if e.columns != nil {
@@ -169,6 +175,14 @@ func (c *catalog) tableList(entries []catalogEntry) string {
 // among them: they are reported.
 func publishOption(p *catalogPublication) string {
 	return strings.Join(append(p.operations.Names(), "truncate"), ", ")
+}
+
+func entryNames(entries []catalogEntry) string {
+	var names []cdc.TableName
+	for _, e := range entries {
+		names = append(names, e.table)
+	}
+	return tableNames(names)
 }
 
 func tableNames(tables []cdc.TableName) string {
