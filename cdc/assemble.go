@@ -30,6 +30,9 @@ type assembler struct {
 	// detached reports whether a table without a route has ceased to be a part of
 	// one that still has the route.
 	detached func(ctx context.Context, oid uint32, from TableName) (bool, error)
+	// columns returns the columns that a published table has now, in their order;
+	// none where its published columns may have been others than these.
+	columns  func(ctx context.Context, oid uint32) ([]presentColumn, error)
 	queue    *queue
 	xids     *xidClock
 	messages *messages
@@ -161,7 +164,7 @@ func (a *assembler) relation(ctx context.Context, m *pgoutput.Relation) error {
 		a.log.Warn("table has no route, its rows are ignored: add a route, or take it out of the publication",
 			"table", relationName(m).SQL())
 	}
-	rel, err := compileRelation(m, r)
+	rel, err := a.compile(ctx, m, r)
 	if err != nil {
 		return a.located(err)
 	}

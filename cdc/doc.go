@@ -128,6 +128,20 @@
 // was created or attached later is in no publication until the source is set up
 // again; preflight warns of it.
 //
+// The log names columns, too, as they were when a row was written. A column that a
+// route names and the log does not was renamed since, if it has the place and the
+// type of one whose name is gone, and everything that could have put another
+// column there is older than what the slot can read: the table's entry in the
+// publication, and each dropped column. Then rows under the former name are read
+// by place; else the publisher stops. It stops also where a routed column is
+// renamed while it streams, and is read on when the route has the new name.
+//
+// A listed column cannot be dropped, nor change its type, as long as it is listed.
+// To drop it: take it out of the route, run "changefeed init", which takes it out
+// of the list, restart, and drop it. To change its type, in one transaction: ALTER
+// PUBLICATION … DROP TABLE, ALTER TABLE … TYPE, ALTER PUBLICATION … ADD TABLE with
+// the same list. The ids of documents are texts, and change only as those do.
+//
 // # Acknowledgement
 //
 //   - The end of a commit record enters the window behind the last change of its

@@ -98,6 +98,7 @@ func (s *session) prepare() {
 		routed:         s.routed,
 		names:          s.namesOf,
 		detached:       s.detached,
+		columns:        s.columnsOf,
 		queue:          s.queue,
 		xids:           &s.xids,
 		messages:       s.messages,

@@ -42,15 +42,15 @@ func (s *serverFacts) columnLists() bool { return s.version >= 150000 }
 type catalogTable struct {
 	name        cdc.TableName
 	whole       cdc.TableName // of a part: the table whose route it has; else zero
-	schema      bool     // the schema is there
-	usage       bool     // the role may use the schema
-	oid         uint32   // 0: the relation is not there
-	kind        rune     // pg_class.relkind
-	persistence rune     // pg_class.relpersistence
-	partition   bool // it is a partition
-	heirs       bool // tables inherit from it
-	identity    rune // pg_class.relreplident
-	subscribed  bool // it receives rows of a subscription
+	schema      bool          // the schema is there
+	usage       bool          // the role may use the schema
+	oid         uint32        // 0: the relation is not there
+	kind        rune          // pg_class.relkind
+	persistence rune          // pg_class.relpersistence
+	partition   bool          // it is a partition
+	heirs       bool          // tables inherit from it
+	identity    rune          // pg_class.relreplident
+	subscribed  bool          // it receives rows of a subscription
 	columns     []catalogColumn
 	indexes     []catalogIndex
 	listings    []catalogListing
