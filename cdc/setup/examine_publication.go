@@ -66,7 +66,7 @@ func (x *examiner) examinePublication(subject string, p, wanted *catalogPublicat
 	}
 	for _, e := range p.entries {
 		if wanted.entry(e.table) == nil && !belongs(x.cfg, e.table, p.name) {
-			note(Warn, "it lists %s, which is not its own to list: it has no route, nor has a table that it is a part of, so that its rows are ignored", e.table.SQL())
+			note(Warn, "it lists %s, which is not its own to list: it has no route, nor has a table that it is a part of", e.table.SQL())
 		}
 	}
 	for _, s := range []Severity{Refuse, Warn, Info} {

@@ -60,7 +60,7 @@ func publicationStep(c *catalog, cfg *cdc.Config, present []catalogPublication, 
 		p := find(w.name)
 		step.SQL = append(step.SQL, c.alterPublication(p, w)...)
 		if c.slot != nil {
-			warnings = append(warnings, backlogWarnings(p, w, cfg)...)
+			warnings = append(warnings, c.backlogWarnings(p, w, cfg)...)
 		}
 	}
 	step.Warning = strings.Join(warnings, "; ")
@@ -132,7 +132,7 @@ func movedTables(p *catalogPublication, cfg *cdc.Config) []cdc.TableName {
 
 // backlogWarnings say what a changed publication means for what was committed
 // before, which the server decodes with the publication as it was then.
-func backlogWarnings(p, wanted *catalogPublication, cfg *cdc.Config) []string {
+func (c *catalog) backlogWarnings(p, wanted *catalogPublication, cfg *cdc.Config) []string {
 	if p == nil {
 		return []string{fmt.Sprintf("publication %s is younger than slot %s: let a publisher with the former configuration catch up before one with this starts; "+
 			"if the publication had been dropped, what was written meanwhile cannot be decoded: SELECT pg_replication_slot_advance('%s', pg_current_wal_lsn()) skips it, then backfill all tables",
@@ -141,7 +141,14 @@ func backlogWarnings(p, wanted *catalogPublication, cfg *cdc.Config) []string {
 	var warnings []string
 	added, _, changed := compareEntries(p, wanted)
 	for _, e := range added {
-		warnings = append(warnings, "rows of "+e.table.SQL()+" that were written before this are not published: backfill it")
+		document := e.table // whose rows a backfill publishes
+		if t := c.tables[e.table]; t.part() {
+			document = t.whole
+		}
+		if route := cfg.Table(document); route.Satellite() {
+			document = route.Parent
+		}
+		warnings = append(warnings, "rows of "+e.table.SQL()+" that were written before this are in no topic: then run changefeed backfill "+document.SQL())
 	}
 	for _, e := range changed {
 		warnings = append(warnings, "rows of "+e.table.SQL()+" that were written before this come with the former columns: where the route reads more, let a publisher with the former configuration catch up first")
