@@ -51,7 +51,8 @@ func (s *source) run(ctx context.Context, cfg backfill.Config, report func(backf
 	if err != nil {
 		s.Fatal(err)
 	}
-	return b.Run(ctx, setuptest.Connect(s.T, s.cfg.DSN))
+	conn := setuptest.Connect(s.T, s.cfg.DSN) //nolint:contextcheck // closed after the test, whatever became of ctx
+	return b.Run(ctx, conn)
 }
 
 var discard = slog.New(slog.DiscardHandler)

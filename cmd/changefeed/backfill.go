@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (c *backfillCommand) Run(a *app) error {
 	}
 	row := backfillRow{c.Table, done.Rows, done.Elapsed.Seconds()}
 	return printRows(a, []string{"table", "rows", "seconds"}, []backfillRow{row}, func(r backfillRow) []string {
-		return []string{r.Table, fmt.Sprint(r.Rows), fmt.Sprintf("%.1f", r.Seconds)}
+		return []string{r.Table, strconv.FormatInt(r.Rows, 10), fmt.Sprintf("%.1f", r.Seconds)}
 	})
 }
 
