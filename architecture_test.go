@@ -45,6 +45,7 @@ var layers = []layer{
 	{pkg: "changefeed/cdc", ours: []string{module}},
 	{pkg: "changefeed/cdc/internal/pgoutput", outside: []string{}},
 	{pkg: "changefeed/cdc/setup", ours: []string{module, "changefeed/cdc", "changefeed/cdc/internal/advice", "changefeed/cdc/internal/sqlstate"}},
+	{pkg: "changefeed/cdc/backfill", ours: []string{module, "changefeed/cdc"}},
 	{pkg: "changefeed/couchsource", ours: []string{module}},
 
 	{pkg: "changefeed/sql", outside: []string{}},

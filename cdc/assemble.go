@@ -24,9 +24,15 @@ type assembler struct {
 	routes         map[TableName]*route
 	// routed has the route that a table has had, by its OID.
 	routed map[uint32]TableName
-	// names returns what a table is called now, by its OID, and then the
-	// partitioned tables that it is a part of, the nearest first.
-	names    func(ctx context.Context, oid uint32, announced TableName) ([]TableName, error)
+	// names returns what a table is called now, by its OID, and then the tables
+	// that it is a part of, the nearest first.
+	names func(ctx context.Context, oid uint32, announced TableName) ([]TableName, error)
+	// detached reports whether a table without a route has ceased to be a part of
+	// one that still has the route.
+	detached func(ctx context.Context, oid uint32, from TableName) (bool, error)
+	// columns returns the columns that a published table has now, in their order;
+	// none where its published columns may have been others than these.
+	columns  func(ctx context.Context, oid uint32) ([]presentColumn, error)
 	queue    *queue
 	replay   *replay
 	xids     *xidClock
@@ -190,12 +196,14 @@ func (a *assembler) relation(ctx context.Context, m *pgoutput.Relation) error {
 	case r != nil:
 		a.routed[m.ID] = r.table.Name
 	case ok:
-		return a.located(&UnroutedError{Table: had, Relation: relationName(m)})
+		if err := a.unrouted(ctx, m, had); err != nil {
+			return err
+		}
 	case a.relations[m.ID] == nil:
 		a.log.Warn("table has no route, its rows are ignored: add a route, or take it out of the publication",
 			"table", relationName(m).SQL())
 	}
-	rel, err := compileRelation(m, r)
+	rel, err := a.compile(ctx, m, r)
 	if err != nil {
 		return a.located(err)
 	}
@@ -203,9 +211,27 @@ func (a *assembler) relation(ctx context.Context, m *pgoutput.Relation) error {
 	return nil
 }
 
+// unrouted judges a table that has had a route and has none: renamed, it stops the
+// publisher. A part that was detached is no part of any document any more, which
+// is all that its former route can say.
+func (a *assembler) unrouted(ctx context.Context, m *pgoutput.Relation, had TableName) error {
+	detached, err := a.detached(ctx, m.ID, had)
+	if err != nil {
+		return err
+	}
+	if !detached {
+		return a.located(&UnroutedError{Table: had, Relation: relationName(m)})
+	}
+	delete(a.routed, m.ID)
+	a.log.Warn("table was detached from one that is routed: its rows are ignored from here on, and no change says that its documents are gone; "+
+		"take it out of the publication with \"changefeed init\", and empty what pillows wrote of its documents",
+		"table", relationName(m).SQL(), "from", had.SQL(), "lsn", pglogrepl.LSN(a.tx.lsn).String())
+	return nil
+}
+
 // routeOf returns the route of a table, nil where there is none: that of the name
 // it had where the log is being read, else of its name now, else of the nearest
-// partitioned table that it is a part of. The log goes on naming a table as it
+// table that it is a part of. The log goes on naming a table as it
 // was, so the name now is what makes a table readable again that was renamed, and
 // then renamed back or given a route under its new name.
 func (a *assembler) routeOf(ctx context.Context, m *pgoutput.Relation) (*route, error) {

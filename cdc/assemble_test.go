@@ -148,6 +148,8 @@ type pipeline struct {
 	lsn   uint64
 	// namesNow are those of tables and of the partitioned tables above them.
 	namesNow map[uint32][]TableName
+	// columnsNow are those of tables whose lists have not changed.
+	columnsNow map[uint32][]presentColumn
 }
 
 func newPipeline(tb testEnd, cfg Config, lookup ParentLookup) *pipeline {
@@ -175,7 +177,9 @@ func newPipeline(tb testEnd, cfg Config, lookup ParentLookup) *pipeline {
 		names: func(_ context.Context, oid uint32, _ TableName) ([]TableName, error) {
 			return p.namesNow[oid], nil
 		},
-		queue: newQueue(), replay: newReplay(0, place{}, nil), xids: xids, counters: &counters{}, log: log,
+		columns:  func(_ context.Context, oid uint32) ([]presentColumn, error) { return p.columnsNow[oid], nil },
+		detached: func(context.Context, uint32, TableName) (bool, error) { return false, nil },
+		queue:    newQueue(), replay: newReplay(0, place{}, nil), xids: xids, counters: &counters{}, log: log,
 		relations: make(map[uint32]*relation), docs: newDocuments(), ordered: ordered(routes),
 	}
 	p.messages = newMessages(&cfg, routes, p.counters, log)

@@ -140,9 +140,30 @@
 // A publication follows a table through a change of its name, and the log goes on
 // naming the table as it was called when a row was written. A route applies to the
 // tables of its name in the log; where that has no route, to the table of its name
-// now, and to the partitions of one. So a table that was renamed back, or given a
-// route under its new name, is read through, and one that is renamed while it is
-// routed stops the publisher: its oid had a route, in this process, and has none.
+// now, and to the parts of one: partitions, and tables that inherit from it, each
+// published by itself, whose rows a SELECT of the whole returns. So a table that
+// was renamed back, or given a route under its new name, is read through, and one
+// that is renamed while it is routed stops the publisher: its oid had a route, in
+// this process, and has none.
+//
+// A part that was detached is told of and ignored from its next announcement on:
+// its rows are no documents of the route any more, and no change says so. One that
+// was created or attached later is in no publication until the source is set up
+// again; preflight warns of it.
+//
+// The log names columns, too, as they were when a row was written. A column that a
+// route names and the log does not was renamed since, if it has the place and the
+// type of one whose name is gone, and everything that could have put another
+// column there is older than what the slot can read: the table's entry in the
+// publication, and each dropped column. Then rows under the former name are read
+// by place; else the publisher stops. It stops also where a routed column is
+// renamed while it streams, and is read on when the route has the new name.
+//
+// A listed column cannot be dropped, nor change its type, as long as it is listed.
+// To drop it: take it out of the route, run "changefeed init", which takes it out
+// of the list, restart, and drop it. To change its type, in one transaction: ALTER
+// PUBLICATION … DROP TABLE, ALTER TABLE … TYPE, ALTER PUBLICATION … ADD TABLE with
+// the same list. The ids of documents are texts, and change only as those do.
 //
 // # Resume
 //
@@ -264,12 +285,13 @@
 //	expected, or makes no sense                               fault in the stream
 //	publication missing where the log is read (18 and later)  fault in the stream
 //	routed column not published                               fault in the stream
-//	routed table renamed, moved or detached                   fault in the stream
+//	routed table renamed or moved                             fault in the stream
 //	deletion without the document id, column not sent         fault in the stream
 //
 // Not faults, but logged and counted: TRUNCATE, which names no rows; rows of tables
-// without a route; rows without a document id; messages that are malformed, not
-// transactional, or ask for a suppression that is not allowed.
+// without a route, of detached partitions among them; rows without a document id;
+// messages that are malformed, not transactional, or ask for a suppression that is
+// not allowed.
 //
 // # Drain
 //

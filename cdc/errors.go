@@ -37,14 +37,17 @@ type ColumnError struct {
 	Table    TableName // the route
 	Relation TableName // the table, or the partition of it, that sent the rows
 	Column   string
-	LSN      uint64 // where the log was being read
+	// Published are the columns that the rows come with.
+	Published []string
+	LSN       uint64 // where the log was being read
 }
 
 // Error names the remedy.
 func (e *ColumnError) Error() string {
-	return fmt.Sprintf("route %s at %s: column %q is not among the published columns of %s: name a column that is, "+
-		"or add it with \"changefeed init\" or ALTER PUBLICATION … SET TABLE; nothing from here on is acknowledged meanwhile",
-		e.Table, pglogrepl.LSN(e.LSN), e.Column, e.Relation.SQL())
+	return fmt.Sprintf("route %s at %s: column %q is not among the published columns of %s (%s): if it was renamed, "+
+		"change its name in the route to the new one and restart; else name another column, or add it with \"changefeed init\" "+
+		"or ALTER PUBLICATION … SET TABLE; nothing from here on is acknowledged meanwhile",
+		e.Table, pglogrepl.LSN(e.LSN), e.Column, e.Relation.SQL(), strings.Join(e.Published, ", "))
 }
 
 // IdentityError says that a row was deleted, and its old tuple does not tell
@@ -83,8 +86,8 @@ func (e *UnsentError) Error() string {
 }
 
 // UnroutedError says that a table whose rows were published has no route any
-// more: it was renamed, moved to another schema or detached from the partitioned
-// table that is routed, while its publication followed it.
+// more: it, or the table that it is a part of, was renamed or moved to another
+// schema while its publication followed it.
 type UnroutedError struct {
 	Table    TableName // the route that it had
 	Relation TableName // its name where the log was being read

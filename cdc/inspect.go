@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -29,14 +30,17 @@ func (s *session) inspect(ctx context.Context, conn *pgconn.PgConn) error {
 	if rows, err = query(ctx, conn, publishedNamesSQL(s.publications)); err != nil {
 		return err
 	}
-	if s.names, err = parseNames(rows); err != nil {
+	if s.names, err = s.parseNames(rows); err != nil {
 		return err
 	}
+	tables := make(map[uint32]TableName)
 	for oid, names := range s.names {
 		if r := firstRoute(s.routes, names); r != nil {
-			s.routed[oid] = r.table.Name
+			tables[oid] = r.table.Name
 		}
 	}
+	maps.Copy(s.routed, tables)
+	s.layout += layoutOfTables(tables)
 	return s.checkTimeout(ctx, conn)
 }
 
@@ -62,30 +66,29 @@ func parseXID(rows [][][]byte) (uint64, error) {
 	return xid, nil
 }
 
-// namesSQL lists, for each of some tables, its name and then those of the
-// partitioned tables that it is a part of, the nearest first.
+// namesSQL lists, for each of some tables, its name and then those of the tables
+// that it is a part of, partitioned ones and such that it inherits from, the
+// nearest first; each with its OID.
 //
 // It reads the catalogue as plain tables, and calls no function that looks an
 // object up: the process that answers it is the one that decodes the log, and what
 // it has in its caches as of now it would take for what was then. A publication that
 // was not there would be found there, without its tables, and their rows left out.
 func namesSQL(oids string) string {
-	return `SELECT member.oid, namespace.nspname, relation.relname
+	return `SELECT member.oid, namespace.nspname, relation.relname, relation.oid
 FROM (` + oids + `) AS member(oid)
 CROSS JOIN LATERAL (
 	WITH RECURSIVE line(oid, distance) AS (
 		SELECT member.oid, 0
 		UNION ALL
-		SELECT part.inhparent, line.distance + 1
-		FROM line
-		JOIN pg_catalog.pg_class AS below ON below.oid = line.oid AND below.relispartition
-		JOIN pg_catalog.pg_inherits AS part ON part.inhrelid = line.oid
+		SELECT inherits.inhparent, line.distance + 1
+		FROM line JOIN pg_catalog.pg_inherits AS inherits ON inherits.inhrelid = line.oid
 	)
 	SELECT oid, distance FROM line
 ) AS line
 JOIN pg_catalog.pg_class AS relation ON relation.oid = line.oid
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
-ORDER BY member.oid, line.distance`
+ORDER BY member.oid, line.distance, line.oid`
 }
 
 // publishedNamesSQL is namesSQL for all tables of some publications, whose names
@@ -105,36 +108,72 @@ func publishedNamesSQL(publications []string) string {
 	SELECT oid FROM published`)
 }
 
-func parseNames(rows [][][]byte) (map[uint32][]TableName, error) {
+// parseNames reads what namesSQL answers, and notes which tables have the names
+// of routes.
+func (s *session) parseNames(rows [][][]byte) (map[uint32][]TableName, error) {
 	names := make(map[uint32][]TableName)
 	for _, row := range rows {
-		oid, err := strconv.ParseUint(string(row[0]), 10, 32)
+		oid, err := parseOID(row[0])
 		if err != nil {
-			return nil, fmt.Errorf("read table names: %w", err)
+			return nil, err
 		}
-		names[uint32(oid)] = append(names[uint32(oid)], TableName{Schema: string(row[1]), Name: string(row[2])})
+		named, err := parseOID(row[3])
+		if err != nil {
+			return nil, err
+		}
+		name := TableName{Schema: string(row[1]), Name: string(row[2])}
+		names[oid] = append(names[oid], name)
+		if s.routes[name] != nil && s.heads[name] == 0 {
+			s.heads[name] = named
+		}
 	}
 	return names, nil
 }
 
-// namesOf returns what a table is called now, and then the partitioned tables
-// that it is a part of; nothing where it is gone. What is known of it serves
-// while a route fits and it has the name under which the log announced it; else
-// it may have been renamed or attached since.
+func parseOID(text []byte) (uint32, error) {
+	oid, err := strconv.ParseUint(string(text), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("read table names: %w", err)
+	}
+	return uint32(oid), nil
+}
+
+// namesOf returns what a table is called now, and then the tables that it is a
+// part of; nothing where it is gone. What was read when the session began serves
+// for the first announcement of the table, while a route fits and it has the name
+// under which the log announced it; else, and where it is announced again, it may
+// have been renamed, attached or detached since.
 func (s *session) namesOf(ctx context.Context, oid uint32, announced TableName) ([]TableName, error) {
-	if names := s.names[oid]; len(names) > 0 && names[0] == announced && firstRoute(s.routes, names) != nil {
+	names := s.names[oid]
+	delete(s.names, oid)
+	if len(names) > 0 && names[0] == announced && firstRoute(s.routes, names) != nil {
 		return names, nil
 	}
 	rows, err := s.queryAside(ctx, namesSQL("SELECT "+strconv.FormatUint(uint64(oid), 10)+"::pg_catalog.oid"))
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := parseNames(rows)
-	if err != nil {
-		return nil, err
+	fresh, err := s.parseNames(rows)
+	return fresh[oid], err
+}
+
+// detached reports whether a table has ceased to be a part of one that had the
+// route then and has it now. Where that one was renamed, its name is nobody's, or
+// another table's.
+func (s *session) detached(ctx context.Context, oid uint32, from TableName) (bool, error) {
+	head := s.heads[from]
+	if head == 0 || head == oid {
+		return false, nil
 	}
-	s.names[oid] = fresh[oid]
-	return fresh[oid], nil
+	rows, err := s.queryAside(ctx, namesSQL("SELECT "+strconv.FormatUint(uint64(head), 10)+"::pg_catalog.oid"))
+	if err != nil {
+		return false, err
+	}
+	names, err := s.parseNames(rows)
+	if err != nil {
+		return false, err
+	}
+	return len(names[head]) > 0 && names[head][0] == from, nil
 }
 
 // checkPublications looks for each publication. From version 18 on the server

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,6 +41,17 @@ func layoutOf(cfg *Config) string {
 	sum := sha256.Sum256(text)
 	return fmt.Sprintf("rules=%d piece_documents=%d piece_bytes=%d routes=%s",
 		layoutVersion, cfg.PieceDocuments, cfg.PieceBytes, hex.EncodeToString(sum[:8]))
+}
+
+// layoutOfTables adds which tables have which routes, by their OIDs: a partition
+// that is detached, or a table that is renamed, takes its rows out of transactions
+// that are read again, and so their numbers.
+func layoutOfTables(tables map[uint32]TableName) string {
+	sum := sha256.New()
+	for _, oid := range slices.Sorted(maps.Keys(tables)) {
+		fmt.Fprintf(sum, "%d %s\n", oid, tables[oid].SQL())
+	}
+	return " tables=" + hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // layoutChanges lists the parts of a layout that differ, for people.

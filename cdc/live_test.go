@@ -380,28 +380,3 @@ func TestWrongPasswordEndsAtOnceAndIsNotRepeated(t *testing.T) {
 		t.Errorf("New = %v", err)
 	}
 }
-
-func TestPartitionsBelongToTheRouteOfTheirRoot(t *testing.T) {
-	l := newLive(t, `CREATE TABLE events (id int, region text, note text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
-CREATE TABLE events_east PARTITION OF events FOR VALUES IN ('east');
-CREATE TABLE events_west (note text, region text NOT NULL, id int NOT NULL, PRIMARY KEY (id, region));
-ALTER TABLE events ATTACH PARTITION events_west FOR VALUES IN ('west')`, routed("events", "id"))
-	l.exec("CREATE PUBLICATION changefeed_main FOR TABLE events, fence;\nSELECT pg_create_logical_replication_slot('" + l.cfg.Slot + "', 'pgoutput')")
-	l.start()
-	l.exec("INSERT INTO events VALUES (1, 'east'), (2, 'west')",
-		"UPDATE events SET region = 'west' WHERE id = 1",
-		"CREATE TABLE events_north PARTITION OF events FOR VALUES IN ('north')", // while the publisher streams
-		"INSERT INTO events VALUES (3, 'north')",
-		"DELETE FROM events WHERE id = 2")
-	l.fence()
-	var got []string
-	for _, c := range l.published() {
-		got = append(got, fmt.Sprintf("%s %s %v", c.Meta.DocumentID, c.Meta.DataSourceName, c.Meta.IsDeletion))
-	}
-	source := " main/public.events "
-	want := []string{"1" + source + "false", "2" + source + "false", "1" + source + "false", "3" + source + "false", "2" + source + "true"}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("published\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-	l.drain()
-}

@@ -26,6 +26,7 @@ type Publisher struct {
 	reached bool                 // the server has answered for the slot once, if only that it is in use
 	held    bool                 // the publisher has had the slot once
 	routed  map[uint32]TableName // the routes that tables have had, by their OIDs
+	heads   map[TableName]uint32 // the OIDs of the tables that had the routes' names first
 	trouble string               // what the publisher waits for, as was last said
 	wait    backoff              // between sessions
 
@@ -49,7 +50,7 @@ func New(cfg Config, deps Deps) (*Publisher, error) {
 	case (deps.Checkpoints == nil) != (deps.Tails == nil):
 		return nil, errors.New("make publisher: Checkpoints and Tails need each other")
 	}
-	p := &Publisher{cfg: cfg, deps: deps, log: deps.Log.With("source", cfg.Source), routed: make(map[uint32]TableName)}
+	p := &Publisher{cfg: cfg, deps: deps, log: deps.Log.With("source", cfg.Source), routed: make(map[uint32]TableName), heads: make(map[TableName]uint32)}
 	p.layout = layoutOf(&p.cfg)
 	p.counters.setState("stopped")
 	var err error
@@ -97,7 +98,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 // session runs one session from the first connection to the end.
 func (p *Publisher) session(ctx context.Context) error {
 	s := &session{
-		cfg: &p.cfg, deps: &p.deps, routes: p.routes, routed: p.routed, messages: p.messages, counters: &p.counters, log: p.log,
+		cfg: &p.cfg, deps: &p.deps, routes: p.routes, routed: p.routed, heads: p.heads, messages: p.messages, counters: &p.counters, log: p.log,
 		layout: p.layout, otherLog: p.otherLog,
 		standBy: p.standBy, resumed: func() { p.otherLog = "" }, progress: p.progress,
 	}

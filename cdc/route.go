@@ -181,7 +181,11 @@ func findColumn(m *pgoutput.Relation, r *route, name string) (column, error) {
 			return column{name: name, at: i, keyed: m.Columns[i].Key}, nil
 		}
 	}
-	return column{}, &ColumnError{Table: r.table.Name, Relation: relationName(m), Column: name}
+	published := make([]string, len(m.Columns))
+	for i := range m.Columns {
+		published[i] = m.Columns[i].Name
+	}
+	return column{}, &ColumnError{Table: r.table.Name, Relation: relationName(m), Column: name, Published: published}
 }
 
 // relationName gives pg_catalog its name: on the wire it has none.

@@ -28,6 +28,7 @@ type session struct {
 	layout       string                                      // see layoutOf
 	otherLog     string                                      // why the session before found the log to be another one, or nothing
 	routed       map[uint32]TableName                        // the publisher's; of the receiving goroutine
+	heads        map[TableName]uint32                        // likewise
 	standBy      func(ctx context.Context, pid string) error // waits before the next look at the slot
 	resumed      func()                                      // the session has found out where it goes on
 	progress     func()                                      // the server has been told something new
@@ -37,7 +38,7 @@ type session struct {
 	stream    *stream // of the receiving goroutine, as are those below
 	decoded   pgoutput.Message
 	xids      xidClock
-	names     map[uint32][]TableName // by OID: a table's name, then those of the partitioned tables above it
+	names     map[uint32][]TableName // by OID: a table's name, then those of the tables that it is a part of
 	assembler assembler
 	// unreadable is why the log cannot be read on. It is final.
 	unreadable error
@@ -98,6 +99,8 @@ func (s *session) prepare() {
 		routes:         s.routes,
 		routed:         s.routed,
 		names:          s.namesOf,
+		detached:       s.detached,
+		columns:        s.columnsOf,
 		queue:          s.queue,
 		xids:           &s.xids,
 		messages:       s.messages,

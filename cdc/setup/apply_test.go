@@ -140,7 +140,7 @@ func TestChangedPublicationsWarnOfTheBacklog(t *testing.T) {
 	if err := setup.Apply(t.Context(), db.conn, db.plan(), log); err != nil {
 		t.Fatal(err)
 	}
-	if want := "rows of public.lines that were written before this are not published: backfill it"; !strings.Contains(j.String(), want) {
+	if want := "rows of public.lines that were written before this are in no topic: then run changefeed backfill public.orders"; !strings.Contains(j.String(), want) {
 		t.Errorf("no warning %q in:\n%s", want, j.String())
 	}
 	db.cfg.Tables[0].DocumentSubtype = cdc.Value{Column: "kind"}

@@ -11,7 +11,8 @@ import (
 // as of one snapshot.
 type catalog struct {
 	server       serverFacts
-	tables       map[cdc.TableName]*catalogTable // every routed table, also one that is not there
+	tables       map[cdc.TableName]*catalogTable // every routed table, also one that is not there, and their parts
+	parts        []cdc.TableName                 // tables without a route whose rows are those of a routed table
 	publications []catalogPublication            // ours, by name
 	slot         *catalogSlot                    // nil: there is none of that name
 	others       []cdc.TableName                 // tables that could be routed, read where a routed one is missing
@@ -37,19 +38,19 @@ type serverFacts struct {
 // columnLists reports whether publications can have column lists.
 func (s *serverFacts) columnLists() bool { return s.version >= 150000 }
 
-// catalogTable is a relation whose name a route holds.
+// catalogTable is a relation whose name a route holds, or a part of one.
 type catalogTable struct {
 	name        cdc.TableName
-	schema      bool     // the schema is there
-	usage       bool     // the role may use the schema
-	oid         uint32   // 0: the relation is not there
-	kind        rune     // pg_class.relkind
-	persistence rune     // pg_class.relpersistence
-	partition   bool     // it is a partition
-	leaves      []string // of a partitioned table, as SQL writes them
-	heirs       []string // tables that inherit from it, as SQL writes them
-	identity    rune     // pg_class.relreplident
-	subscribed  bool     // it receives rows of a subscription
+	whole       cdc.TableName // of a part: the table whose route it has; else zero
+	schema      bool          // the schema is there
+	usage       bool          // the role may use the schema
+	oid         uint32        // 0: the relation is not there
+	kind        rune          // pg_class.relkind
+	persistence rune          // pg_class.relpersistence
+	partition   bool          // it is a partition
+	heirs       bool          // tables inherit from it
+	identity    rune          // pg_class.relreplident
+	subscribed  bool          // it receives rows of a subscription
 	columns     []catalogColumn
 	indexes     []catalogIndex
 	listings    []catalogListing
@@ -146,8 +147,47 @@ func (c *catalog) publication(name string) *catalogPublication {
 	return nil
 }
 
-// exists reports whether the relation is there and is an ordinary table.
+// withParts returns the configuration with a route for each part too: that of
+// the whole under the part's name. Foreign tables are left out: what is in them
+// is in the log of another server.
+func (c *catalog) withParts(cfg cdc.Config) cdc.Config {
+	routes := cfg.Tables
+	cfg.Tables = nil
+	for i := range routes {
+		cfg.Tables = append(cfg.Tables, routes[i])
+		for _, name := range c.parts {
+			if t := c.tables[name]; t.whole == routes[i].Name && t.kind != 'f' {
+				part := routes[i]
+				part.Name = name
+				cfg.Tables = append(cfg.Tables, part)
+			}
+		}
+	}
+	return cfg
+}
+
+// partsOf returns the parts of a routed table.
+func (c *catalog) partsOf(t *catalogTable) []*catalogTable {
+	var parts []*catalogTable
+	for _, name := range c.parts {
+		if part := c.tables[name]; part.whole == t.name {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// exists reports whether the relation is there and is an ordinary table, which
+// has rows of its own.
 func (t *catalogTable) exists() bool { return t != nil && t.oid != 0 && t.kind == 'r' }
+
+// partitioned reports whether the relation is there and all its rows are those of
+// its partitions.
+func (t *catalogTable) partitioned() bool { return t != nil && t.oid != 0 && t.kind == 'p' }
+
+// part reports whether the table has its route from another, whose rows hold its
+// own: a partition, or a table that inherits.
+func (t *catalogTable) part() bool { return t.whole != cdc.TableName{} }
 
 func (t *catalogTable) column(name string) *catalogColumn {
 	for i := range t.columns {

@@ -19,7 +19,7 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, cfg *cdc.Config) (*catalog
 	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
 		r := &catalogReader{tx: tx, catalog: c, cfg: cfg, byOID: make(map[uint32]*catalogTable)}
 		for _, read := range []func(context.Context) error{
-			r.server, r.tables, r.columns, r.indexes, r.listings, r.publications, r.entries, r.slot, r.others,
+			r.server, r.tables, r.parts, r.columns, r.indexes, r.listings, r.publications, r.entries, r.slot, r.others,
 		} {
 			if err := read(ctx); err != nil {
 				return err
@@ -74,10 +74,15 @@ func (r *catalogReader) tables(ctx context.Context) error {
 		schemas = append(schemas, r.cfg.Tables[i].Name.Schema)
 		names = append(names, r.cfg.Tables[i].Name.Name)
 	}
+	return r.relations(ctx, schemas, names)
+}
+
+// relations reads the relations of some names.
+func (r *catalogReader) relations(ctx context.Context, schemas, names []string) error {
 	var t catalogTable
 	dest := []any{
 		&t.name.Schema, &t.name.Name, &t.schema, &t.usage, &t.oid, &t.kind, &t.persistence, &t.partition,
-		&t.identity, &t.subscribed, &t.leaves, &t.heirs,
+		&t.identity, &t.subscribed, &t.heirs,
 	}
 	return r.each(ctx, "tables", tablesQuery, []any{schemas, names}, dest, func() {
 		table := t
@@ -87,6 +92,32 @@ func (r *catalogReader) tables(ctx context.Context) error {
 			r.oids = append(r.oids, t.oid)
 		}
 	})
+}
+
+// parts reads the tables without a route of their own whose rows are those of a
+// routed table as well.
+func (r *catalogReader) parts(ctx context.Context) error {
+	var oid uint32
+	var name cdc.TableName
+	wholes := make(map[cdc.TableName]cdc.TableName)
+	var schemas, names []string
+	err := r.each(ctx, "partitions", partsQuery, []any{r.oids}, []any{&oid, &name.Schema, &name.Name}, func() {
+		if r.catalog.tables[name] == nil {
+			wholes[name] = r.byOID[oid].name
+			schemas, names = append(schemas, name.Schema), append(names, name.Name)
+			r.catalog.parts = append(r.catalog.parts, name)
+		}
+	})
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	if err := r.relations(ctx, schemas, names); err != nil {
+		return err
+	}
+	for name, whole := range wholes {
+		r.catalog.tables[name].whole = whole
+	}
+	return nil
 }
 
 func (r *catalogReader) columns(ctx context.Context) error {

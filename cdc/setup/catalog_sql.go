@@ -27,16 +27,27 @@ SELECT w.schema, w.name, n.oid IS NOT NULL, coalesce(has_schema_privilege(n.oid,
        coalesce(c.oid, 0::oid), coalesce(ascii(c.relkind::text), 0), coalesce(ascii(c.relpersistence::text), 0),
        coalesce(c.relispartition, false), coalesce(ascii(c.relreplident::text), 0),
        EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid),
-       ARRAY(SELECT format('%I.%I', ln.nspname, l.relname)
-             FROM pg_partition_tree(CASE c.relkind WHEN 'p' THEN c.oid END) p
-             JOIN pg_class l ON l.oid = p.relid JOIN pg_namespace ln ON ln.oid = l.relnamespace
-             WHERE p.isleaf ORDER BY 1),
-       ARRAY(SELECT format('%I.%I', hn.nspname, h.relname)
-             FROM pg_inherits i JOIN pg_class h ON h.oid = i.inhrelid JOIN pg_namespace hn ON hn.oid = h.relnamespace
-             WHERE i.inhparent = c.oid AND c.relkind = 'r' ORDER BY 1)
+       coalesce(c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), false)
 FROM unnest($1::text[], $2::text[]) AS w(schema, name)
 LEFT JOIN pg_namespace n ON n.nspname = w.schema
 LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name`
+
+// partsQuery lists the tables with rows below some tables, each with the nearest
+// of them: partitions, and tables that inherit.
+const partsQuery = `
+WITH RECURSIVE below(whole, oid, distance) AS (
+	SELECT c.oid, i.inhrelid, 1 FROM unnest($1::oid[]) AS c(oid) JOIN pg_inherits i ON i.inhparent = c.oid
+	UNION ALL
+	SELECT b.whole, i.inhrelid, b.distance + 1 FROM below b JOIN pg_inherits i ON i.inhparent = b.oid
+)
+SELECT whole, nspname::text, relname::text
+FROM (
+	SELECT DISTINCT ON (b.oid) b.whole, n.nspname, c.relname
+	FROM below b JOIN pg_class c ON c.oid = b.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind <> 'p' AND c.relpersistence <> 't'
+	ORDER BY b.oid, b.distance, b.whole
+) nearest
+ORDER BY 2, 3`
 
 const columnsQuery = `
 SELECT a.attrelid, a.attnum, a.attname::text, format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),
@@ -95,5 +106,5 @@ FROM pg_replication_slots s WHERE s.slot_name = $1`
 const othersQuery = `
 SELECT n.nspname::text, c.relname::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'
+WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'
 ORDER BY 1, 2 LIMIT 20000`

@@ -60,11 +60,13 @@ func (x *examiner) examinePublication(subject string, p, wanted *catalogPublicat
 	}
 	for _, w := range wanted.entries {
 		route := x.cfg.Table(w.table)
-		x.examineEntry(note, route, p.entry(w.table), w)
+		if e := p.entry(w.table); e != nil || !x.late(route) {
+			x.examineEntry(note, route, e, w)
+		}
 	}
 	for _, e := range p.entries {
 		if wanted.entry(e.table) == nil && !belongs(x.cfg, e.table, p.name) {
-			note(Warn, "it lists %s, which is not its own to list", e.table.SQL())
+			note(Warn, "it lists %s, which is not its own to list: it has no route, nor has a table that it is a part of", e.table.SQL())
 		}
 	}
 	for _, s := range []Severity{Refuse, Warn, Info} {
@@ -122,6 +124,9 @@ func (x *examiner) byPublicationSQL(text string) Remedy {
 		return remedy
 	}
 	for i := range x.cfg.Tables {
+		if x.catalog.table(&x.cfg.Tables[i]).partitioned() {
+			continue
+		}
 		d, ok := x.identities[x.cfg.Tables[i].Name]
 		if !ok || d.build != nil || d.finding != nil && d.finding.Severity == Refuse {
 			return remedy
@@ -137,6 +142,9 @@ func (x *examiner) byPublicationSQL(text string) Remedy {
 func (x *examiner) noteListings() {
 	for i := range x.cfg.Tables {
 		t := x.catalog.table(&x.cfg.Tables[i])
+		if t.part() {
+			continue // its whole is told of
+		}
 		var names []string
 		for _, l := range t.listings {
 			names = append(names, l.publication)

@@ -12,12 +12,17 @@ import (
 func (x *examiner) examineTable(route *cdc.Table) {
 	t := x.catalog.table(route)
 	subject := subjectOf(route)
+	if !x.settingUp && x.late(route) {
+		return // what would stand against publishing it does not stand against publishing the others
+	}
 	if !x.examineKind(subject, t) {
 		return
 	}
 	x.examineColumns(subject, route, t)
 	x.examineParentID(subject, route, t)
-	x.examinePrivileges(subject, route, t)
+	if !t.part() { // whoever may read the whole may read its parts
+		x.examinePrivileges(subject, route, t)
+	}
 	if d, ok := x.identities[route.Name]; ok && d.finding != nil {
 		x.findings = append(x.findings, *d.finding)
 	}
@@ -27,10 +32,8 @@ func (x *examiner) examineTable(route *cdc.Table) {
 				Remedy{Text: "wait until it is done: SELECT * FROM pg_stat_progress_create_index"})
 		}
 	}
-	if len(t.heirs) > 0 {
-		x.add(Info, subject, "rows of the tables that inherit from it are not its changes: "+sentence(t.heirs)+" need routes of their own")
-	}
-	if t.partition {
+	x.examineParts(subject, t)
+	if t.partition && !t.part() {
 		x.add(Info, subject, "it is a partition: further partitions need routes of their own")
 	}
 }
@@ -44,11 +47,7 @@ func (x *examiner) examineKind(subject string, t *catalogTable) bool {
 	case t.oid == 0:
 		x.add(Refuse, subject, "it does not exist", x.nearestTables(t.name))
 		return false
-	case t.kind == 'p':
-		x.add(Refuse, subject, "it is partitioned: its rows are those of its partitions",
-			Remedy{Text: "route the partitions instead, each as a table: " + abridged(t.leaves)})
-		return false
-	case t.kind != 'r':
+	case t.kind != 'r' && t.kind != 'p':
 		kind, remedy := kindOf(t.kind)
 		x.add(Refuse, subject, "it is "+kind+", which has no rows of its own in the write-ahead log", Remedy{Text: remedy})
 		return false
@@ -112,10 +111,13 @@ func (x *examiner) examineColumns(subject string, route *cdc.Table, t *catalogTa
 // they are compared as text, in which types can differ.
 func (x *examiner) examineParentID(subject string, route *cdc.Table, t *catalogTable) {
 	parentRoute := x.cfg.Table(route.Parent)
-	if parentRoute == nil || !x.catalog.table(parentRoute).exists() {
+	if parentRoute == nil {
 		return
 	}
 	parent := x.catalog.table(parentRoute)
+	if !parent.exists() && !parent.partitioned() {
+		return
+	}
 	for i, name := range route.DocumentID[:min(len(route.DocumentID), len(parentRoute.DocumentID))] {
 		mine, theirs := t.column(name), parent.column(parentRoute.DocumentID[i])
 		if mine != nil && theirs != nil && printed(mine.typ) != printed(theirs.typ) {

@@ -128,7 +128,8 @@ func (db *setupDB) follow(f *setup.Finding, r setup.Remedy) bool {
 			db.Fatal(err)
 		}
 		for i := range db.cfg.Tables {
-			if "table "+db.cfg.Tables[i].Name.SQL() == f.Subject {
+			name := db.cfg.Tables[i].Name.SQL()
+			if "table "+name == f.Subject || strings.HasSuffix(r.Text, "on "+name) {
 				db.cfg.Tables[i].Operations = ops
 			}
 		}

@@ -84,16 +84,21 @@ func (d *identityDecider) toFull() []Remedy {
 	}}
 }
 
-// leaveOut proposes to publish less.
+// leaveOut proposes to publish less. What a part publishes is said of the whole.
 func (d *identityDecider) leaveOut() Remedy {
-	isParent := slices.ContainsFunc(d.cfg.Tables, func(t cdc.Table) bool { return t.Parent == d.route.Name })
+	name, on := d.route.Name, "the table"
+	if d.table.part() {
+		name = d.table.whole
+		on = name.SQL()
+	}
+	isParent := slices.ContainsFunc(d.cfg.Tables, func(t cdc.Table) bool { return t.Parent == name })
 	switch {
 	case isParent:
-		return Remedy{Text: "take the table and its satellites out of tables"}
+		return Remedy{Text: "take " + on + " and its satellites out of tables"}
 	case deletes(d.route) && d.route.Publishes(cdc.Update) && len(d.present()) > 0:
-		return Remedy{Text: "publish no deletions: set operations: [insert, update] on the table"}
+		return Remedy{Text: "publish no deletions: set operations: [insert, update] on " + on}
 	default:
-		return Remedy{Text: "publish insertions alone: set operations: [insert] on the table"}
+		return Remedy{Text: "publish insertions alone: set operations: [insert] on " + on}
 	}
 }
 

@@ -91,14 +91,16 @@ func Plan(ctx context.Context, conn *pgx.Conn, cfg cdc.Config) (Steps, error) {
 	if err != nil {
 		return nil, err
 	}
-	refusals := slices.DeleteFunc(examine(c, &cfg).Refusals(), func(f Finding) bool { return f.solvedByInit() })
+	cfg = c.withParts(cfg)
+	refusals := slices.DeleteFunc(examine(c, &cfg, true).Refusals(), func(f Finding) bool { return f.solvedByInit() })
 	if len(refusals) > 0 {
 		return nil, &RefusalError{Findings: refusals}
 	}
 	return plan(c, &cfg), nil
 }
 
-// plan needs a catalogue in which nothing is refused but what setup solves.
+// plan needs a catalogue in which nothing is refused but what setup solves, and a
+// configuration with the parts of tables.
 func plan(c *catalog, cfg *cdc.Config) Steps {
 	identities := decideIdentities(c, cfg)
 	builds := make(map[cdc.TableName][]string)
@@ -124,8 +126,9 @@ func plan(c *catalog, cfg *cdc.Config) Steps {
 		steps = append(steps, step)
 	}
 	for i := range cfg.Tables {
-		t := c.table(&cfg.Tables[i])
-		steps = append(steps, leftoverSteps(t, builds[t.name])...)
+		if t := c.table(&cfg.Tables[i]); t.exists() {
+			steps = append(steps, leftoverSteps(t, builds[t.name])...)
+		}
 	}
 	if c.slot == nil {
 		steps = append(steps, Step{

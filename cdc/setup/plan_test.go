@@ -189,16 +189,6 @@ CREATE TABLE "`+long[:60]+`" (id int PRIMARY KEY, d text NOT NULL)`,
 	db.accepts()
 }
 
-func TestInheritingTablesAreLeftOut(t *testing.T) {
-	db := newSetupDB(t, orders+";\nCREATE TABLE special (extra int) INHERITS (orders)", ordersRoute())
-	db.init()
-	if got, want := db.published(), "changefeed_main i,u,d,t: public.orders{order_id,tenant}"; got != want {
-		t.Errorf("published %q, want %q", got, want)
-	}
-	db.want("info: table public.orders: rows of the tables that inherit from it are not its changes: public.special")
-	db.exec("INSERT INTO special VALUES (1, 'a')", "UPDATE orders SET kind = 'x'", "DELETE FROM orders")
-}
-
 func TestPartitionsArePublishedEachWithItsIdentity(t *testing.T) {
 	db := newSetupDB(t, `CREATE TABLE orders (order_id int, tenant text NOT NULL, kind text, PRIMARY KEY (order_id)) PARTITION BY RANGE (order_id);
 CREATE TABLE low PARTITION OF orders FOR VALUES FROM (0) TO (9);

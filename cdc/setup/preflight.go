@@ -135,12 +135,14 @@ func Preflight(ctx context.Context, conn *pgx.Conn, cfg cdc.Config) (Report, err
 	if err != nil {
 		return Report{}, err
 	}
-	return examine(c, &cfg), nil
+	cfg = c.withParts(cfg)
+	return examine(c, &cfg, false), nil
 }
 
-// examine judges a catalogue.
-func examine(c *catalog, cfg *cdc.Config) Report {
-	x := &examiner{catalog: c, cfg: cfg, identities: decideIdentities(c, cfg)}
+// examine judges a catalogue and a configuration with the parts of tables: for
+// publishing, or for setting up.
+func examine(c *catalog, cfg *cdc.Config, settingUp bool) Report {
+	x := &examiner{catalog: c, cfg: cfg, settingUp: settingUp, identities: decideIdentities(c, cfg)}
 	x.examineServer()
 	x.examineSuppression()
 	for i := range cfg.Tables {
@@ -155,6 +157,7 @@ func examine(c *catalog, cfg *cdc.Config) Report {
 type examiner struct {
 	catalog    *catalog
 	cfg        *cdc.Config
+	settingUp  bool
 	identities map[cdc.TableName]identityDecision // of the tables whose routes fit them
 	findings   []Finding
 }

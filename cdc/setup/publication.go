@@ -60,7 +60,7 @@ func publicationStep(c *catalog, cfg *cdc.Config, present []catalogPublication, 
 		p := find(w.name)
 		step.SQL = append(step.SQL, c.alterPublication(p, w)...)
 		if c.slot != nil {
-			warnings = append(warnings, backlogWarnings(p, w, cfg)...)
+			warnings = append(warnings, c.backlogWarnings(p, w, cfg)...)
 		}
 	}
 	step.Warning = strings.Join(warnings, "; ")
@@ -72,7 +72,11 @@ func publicationStep(c *catalog, cfg *cdc.Config, present []catalogPublication, 
 func (c *catalog) alterPublication(p, wanted *catalogPublication) []string {
 	name := cdc.QuoteIdent(wanted.name)
 	if p == nil {
-		return []string{fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s WITH (publish = '%s')", name, c.tableList(wanted.entries), publishOption(wanted))}
+		var tables string
+		if len(wanted.entries) > 0 {
+			tables = " FOR TABLE " + c.tableList(wanted.entries)
+		}
+		return []string{fmt.Sprintf("CREATE PUBLICATION %s%s WITH (publish = '%s')", name, tables, publishOption(wanted))}
 	}
 	var sql []string
 	if p.operations != wanted.operations || p.truncate != wanted.truncate || p.viaRoot {
@@ -80,6 +84,8 @@ func (c *catalog) alterPublication(p, wanted *catalogPublication) []string {
 	}
 	added, removed, changed := compareEntries(p, wanted)
 	switch {
+	case len(removed) > 0 && len(wanted.entries) == 0: // of partitioned tables without partitions
+		sql = append(sql, fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE %s", name, entryNames(removed)))
 	case len(removed)+len(changed) > 0 || p.schemas:
 		sql = append(sql, c.setTables(wanted))
 	case len(added) > 0:
@@ -126,7 +132,7 @@ func movedTables(p *catalogPublication, cfg *cdc.Config) []cdc.TableName {
 
 // backlogWarnings say what a changed publication means for what was committed
 // before, which the server decodes with the publication as it was then.
-func backlogWarnings(p, wanted *catalogPublication, cfg *cdc.Config) []string {
+func (c *catalog) backlogWarnings(p, wanted *catalogPublication, cfg *cdc.Config) []string {
 	if p == nil {
 		return []string{fmt.Sprintf("publication %s is younger than slot %s: let a publisher with the former configuration catch up before one with this starts; "+
 			"if the publication had been dropped, what was written meanwhile cannot be decoded: SELECT pg_replication_slot_advance('%s', pg_current_wal_lsn()) skips it, then backfill all tables",
@@ -135,7 +141,14 @@ func backlogWarnings(p, wanted *catalogPublication, cfg *cdc.Config) []string {
 	var warnings []string
 	added, _, changed := compareEntries(p, wanted)
 	for _, e := range added {
-		warnings = append(warnings, "rows of "+e.table.SQL()+" that were written before this are not published: backfill it")
+		document := e.table // whose rows a backfill publishes
+		if t := c.tables[e.table]; t.part() {
+			document = t.whole
+		}
+		if route := cfg.Table(document); route.Satellite() {
+			document = route.Parent
+		}
+		warnings = append(warnings, "rows of "+e.table.SQL()+" that were written before this are in no topic: then run changefeed backfill "+document.SQL())
 	}
 	for _, e := range changed {
 		warnings = append(warnings, "rows of "+e.table.SQL()+" that were written before this come with the former columns: where the route reads more, let a publisher with the former configuration catch up first")
@@ -149,12 +162,12 @@ func (c *catalog) setTables(p *catalogPublication) string {
 }
 
 // tableList writes entries as SQL does. ONLY keeps out the tables that inherit
-// from one, which have routes of their own or none.
+// from one, each of which is an entry of its own.
 func (c *catalog) tableList(entries []catalogEntry) string {
 	var list []string
 	for _, e := range entries {
 		text := e.table.SQL()
-		if t := c.tables[e.table]; t == nil || len(t.heirs) > 0 {
+		if t := c.tables[e.table]; t == nil || t.heirs {
 			text = "ONLY " + text
 		}
 		if e.columns != nil {
@@ -169,6 +182,14 @@ func (c *catalog) tableList(entries []catalogEntry) string {
 // among them: they are reported.
 func publishOption(p *catalogPublication) string {
 	return strings.Join(append(p.operations.Names(), "truncate"), ", ")
+}
+
+func entryNames(entries []catalogEntry) string {
+	var names []cdc.TableName
+	for _, e := range entries {
+		names = append(names, e.table)
+	}
+	return tableNames(names)
 }
 
 func tableNames(tables []cdc.TableName) string {

@@ -145,9 +145,9 @@ func TestEachRemedySolvesItsRefusal(t *testing.T) {
 			want: []string{"refuse: table public.orders: column g, which domain.column names, is generated"},
 		},
 		{
-			name: "partitioned table", frozen: true, sql: "CREATE TABLE orders (order_id int PRIMARY KEY, tenant text NOT NULL) PARTITION BY RANGE (order_id);\nCREATE TABLE low PARTITION OF orders FOR VALUES FROM (0) TO (9)",
-			routes: []cdc.Table{ordersRoute()},
-			want:   []string{"refuse: table public.orders: it is partitioned"},
+			name: "partition without a key", routes: []cdc.Table{ordersRoute()},
+			sql:  "CREATE TABLE orders (order_id int NOT NULL, tenant text NOT NULL, kind text) PARTITION BY RANGE (order_id);\nCREATE TABLE low PARTITION OF orders FOR VALUES FROM (0) TO (9)",
+			want: []string{"refuse: table public.low: it has no primary key"}, remedies: 3,
 		},
 		{
 			name: "view", frozen: true, sql: "CREATE VIEW orders AS SELECT 1 AS order_id", routes: []cdc.Table{routed("orders", "order_id")},

@@ -21,16 +21,17 @@ type cli struct {
 	LogFormat string `default:"" enum:",text,json" help:"Format of the logs: text or json." placeholder:"FORMAT"`
 	JSON      bool   `help:"Print results as JSON, one object a line."`
 
-	Demo    demoCommand    `cmd:"" help:"Show the whole path on a private PostgreSQL: needs no configuration."`
-	Check   checkCommand   `cmd:"" help:"Check databases, brokers and report tables; print what to do about each finding."`
-	Init    initCommand    `cmd:"" help:"Make functions, replica identities, publications, slots, state tables and topics."`
-	Run     runCommand     `cmd:"" help:"Run everything configured in one process."`
-	Publish publishCommand `cmd:"" help:"Publish the changes of databases."`
-	Pillow  pillowCommand  `cmd:"" help:"Run and list pillows."`
-	Topics  topicsCommand  `cmd:"" help:"List, create and read topics."`
-	Broker  brokerCommand  `cmd:"" help:"Run the embedded broker alone."`
-	Bench   benchCommand   `cmd:"" help:"Measure on this machine."`
-	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`
+	Demo     demoCommand     `cmd:"" help:"Show the whole path on a private PostgreSQL: needs no configuration."`
+	Check    checkCommand    `cmd:"" help:"Check databases, brokers and report tables; print what to do about each finding."`
+	Init     initCommand     `cmd:"" help:"Make functions, replica identities, publications, slots, state tables and topics."`
+	Run      runCommand      `cmd:"" help:"Run everything configured in one process."`
+	Backfill backfillCommand `cmd:"" help:"Publish a change for every row of a table that it has already."`
+	Publish  publishCommand  `cmd:"" help:"Publish the changes of databases."`
+	Pillow   pillowCommand   `cmd:"" help:"Run and list pillows."`
+	Topics   topicsCommand   `cmd:"" help:"List, create and read topics."`
+	Broker   brokerCommand   `cmd:"" help:"Run the embedded broker alone."`
+	Bench    benchCommand    `cmd:"" help:"Measure on this machine."`
+	Version  versionCommand  `cmd:"" help:"Print version, commit and Go version."`
 }
 
 const description = `Publishes every committed change of a PostgreSQL database on Kafka topics, straight from
