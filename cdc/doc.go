@@ -265,6 +265,19 @@
 // without a route; rows without a document id; messages that are malformed, not
 // transactional, or ask for a suppression that is not allowed.
 //
+// # Watching
+//
+// A fourth goroutine of a session looks at the slot now and then, on an ordinary
+// connection of its own, and reports each of these when it begins, with the SQL to
+// act, and when it has ended. It changes nothing, and where it cannot look, the
+// session goes on.
+//
+//	the slot keeps more of the log than Config.RetainedWarning
+//	less than a fifth of max_slot_wal_keep_size is left, none is left, the slot is lost
+//	the place where decoding would begin stays while what is confirmed moves on,
+//	    and a transaction is as old as that: named with its process and age
+//	a routed table, or a partition of it, is gone or in no publication of its route
+//
 // # Drain
 //
 // When ctx ends, in this order: reading stops, wherever it is; the queue is

@@ -14,15 +14,16 @@ import (
 
 // Postgres is one database that changes are published from.
 type Postgres struct {
-	Name           string  `yaml:"name"`
-	DSN            string  `yaml:"dsn"`
-	DSNFile        string  `yaml:"dsn_file"`
-	ReplicaDSN     string  `yaml:"replica_dsn"`
-	ReplicaDSNFile string  `yaml:"replica_dsn_file"`
-	Slot           string  `yaml:"slot"`
-	Publication    string  `yaml:"publication"`
-	AllowSuppress  bool    `yaml:"allow_suppress"`
-	Tables         []Table `yaml:"tables"`
+	Name            string  `yaml:"name"`
+	DSN             string  `yaml:"dsn"`
+	DSNFile         string  `yaml:"dsn_file"`
+	ReplicaDSN      string  `yaml:"replica_dsn"`
+	ReplicaDSNFile  string  `yaml:"replica_dsn_file"`
+	Slot            string  `yaml:"slot"`
+	Publication     string  `yaml:"publication"`
+	AllowSuppress   bool    `yaml:"allow_suppress"`
+	RetainedWarning Bytes   `yaml:"retained_warning"`
+	Tables          []Table `yaml:"tables"`
 }
 
 // Topics returns the topics that its tables name, once a table.
@@ -84,7 +85,8 @@ func (c *Config) Publisher(i int) (cdc.Config, error) {
 	out := cdc.Config{
 		Source: p.Name, DSN: p.DSN, Slot: p.Slot, Publication: p.Publication,
 		Topics: c.Kafka.TopicNames(), AllowSuppress: p.AllowSuppress,
-		StartupTimeout: time.Duration(c.StartupTimeout), DrainTimeout: time.Duration(c.DrainTimeout),
+		RetainedWarning: int64(p.RetainedWarning),
+		StartupTimeout:  time.Duration(c.StartupTimeout), DrainTimeout: time.Duration(c.DrainTimeout),
 	}
 	var faults []error
 	for j := range p.Tables {
