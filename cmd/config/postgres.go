@@ -23,8 +23,15 @@ type Postgres struct {
 	Publication     string  `yaml:"publication"`
 	AllowSuppress   bool    `yaml:"allow_suppress"`
 	RetainedWarning Bytes   `yaml:"retained_warning"`
+	OnSlotLost      string  `yaml:"on_slot_lost"`
 	Tables          []Table `yaml:"tables"`
 }
+
+// What on_slot_lost can say.
+const (
+	StopAtLostSlot = "stop"
+	RecreateSlot   = "recreate"
+)
 
 // Topics returns the topics that its tables name, once a table.
 func (p *Postgres) Topics() []string {
@@ -89,6 +96,11 @@ func (c *Config) Publisher(i int) (cdc.Config, error) {
 		StartupTimeout:  time.Duration(c.StartupTimeout), DrainTimeout: time.Duration(c.DrainTimeout),
 	}
 	var faults []error
+	switch p.OnSlotLost {
+	case "", StopAtLostSlot, RecreateSlot:
+	default:
+		faults = append(faults, fmt.Errorf("postgres[%d].on_slot_lost: %q is none of stop and recreate", i, p.OnSlotLost))
+	}
 	for j := range p.Tables {
 		t, err := p.Tables[j].route()
 		if err != nil {
