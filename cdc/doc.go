@@ -266,6 +266,14 @@
 // without a route; rows without a document id; messages that are malformed, not
 // transactional, or ask for a suppression that is not allowed.
 //
+// # A holder that dies
+//
+// A stand-by looks at the slot four times a second. Where the holder's process is
+// killed, the server frees the slot within milliseconds. Where its machine is gone,
+// it does so after wal_sender_timeout, which is a minute at most on the publisher's
+// connection, or after about 20 seconds by TCP keepalives while nothing is on its
+// way.
+//
 // # Watching
 //
 // A fourth goroutine of a session looks at the slot now and then, on an ordinary
