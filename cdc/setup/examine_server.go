@@ -88,7 +88,7 @@ func (x *examiner) examineSlot() {
 	if s == nil {
 		remedy := byInit("create it")
 		if x.settled() {
-			remedy.SQL = []string{createSlot(x.cfg.Slot)}
+			remedy.SQL = []string{x.catalog.createSlot(x.cfg.Slot)}
 		}
 		x.add(Refuse, subject, "it does not exist", remedy)
 		return
@@ -151,7 +151,12 @@ func (s *catalogSlot) kind() string {
 	}
 }
 
-func createSlot(name string) string {
+// createSlot returns SQL that makes the slot: where the server can, one that
+// standbys keep a copy of.
+func (c *catalog) createSlot(name string) string {
+	if c.server.version >= firstFailover {
+		return fmt.Sprintf("SELECT pg_create_logical_replication_slot('%s', 'pgoutput', failover => true)", name)
+	}
 	return fmt.Sprintf("SELECT pg_create_logical_replication_slot('%s', 'pgoutput')", name)
 }
 

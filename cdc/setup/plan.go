@@ -128,15 +128,15 @@ func plan(c *catalog, cfg *cdc.Config) Steps {
 		steps = append(steps, leftoverSteps(t, builds[t.name])...)
 	}
 	if c.slot == nil {
-		steps = append(steps, slotStep(cfg.Slot))
+		steps = append(steps, c.slotStep(cfg.Slot))
 	}
 	return steps
 }
 
-func slotStep(slot string) Step {
+func (c *catalog) slotStep(slot string) Step {
 	return Step{
 		Why:   "make the slot, from which on nothing committed is missed; it waits until the transactions that are open now have ended",
-		SQL:   []string{createSlot(slot)},
+		SQL:   []string{c.createSlot(slot)},
 		Alone: true,
 	}
 }

@@ -66,7 +66,7 @@ func ReplaceSlot(ctx context.Context, conn *pgx.Conn, cfg cdc.Config, known uint
 			return gap, fmt.Errorf("drop slot %s: %w", cfg.Slot, err)
 		}
 	}
-	steps := Steps{slotStep(cfg.Slot)}
+	steps := Steps{c.slotStep(cfg.Slot)}
 	if err := Apply(ctx, conn, steps, log); err != nil {
 		return gap, err
 	}
