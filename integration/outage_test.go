@@ -167,6 +167,7 @@ func TestALostSlotIsMadeAnew(t *testing.T) {
 	p.publisher = s.start(t, "publish")
 	p.publisher.waitFor(t, "is made anew")
 	p.publisher.waitFor(t, "changefeed backfill public.orders")
+	s.becomesZero(t, time.Minute, "SELECT count(*) - 1 FROM changefeed.gaps WHERE from_lsn < to_lsn AND reason LIKE '%was lost%'")
 	p.publisher.waitFor(t, "replication started")
 	s.exec(t, "INSERT INTO orders VALUES (2, 2)")
 	s.becomesZero(t, time.Minute, ordersDifferences)

@@ -58,6 +58,13 @@ func (s *Stack) replaceLostSlot(ctx context.Context, i int) error {
 func (s *Stack) replaceSlot(ctx context.Context, i int, known uint64, reason string) error {
 	return s.onSource(ctx, i, func(conn *pgx.Conn, cfg cdc.Config) error {
 		log := s.Log.With("source", cfg.Source)
+		store, err := s.State()
+		if err != nil {
+			return err
+		}
+		if err := store.Check(ctx); err != nil { // else what is missing could not be recorded
+			return err
+		}
 		missing, err := setup.ReplaceSlot(ctx, conn, cfg, known, log)
 		if err != nil {
 			return err
@@ -71,10 +78,6 @@ func (s *Stack) replaceSlot(ctx context.Context, i int, known uint64, reason str
 		log.Warn("the slot was lost and is made anew: what was committed between is in no topic; backfill publishes all rows that are there, but no deletions",
 			"slot", cfg.Slot, "reason", reason, "from", pglogrepl.LSN(missing.From).String(), "to", pglogrepl.LSN(missing.To).String(),
 			"remedy", strings.Join(commands, "; "))
-		store, err := s.State()
-		if err != nil {
-			return err
-		}
 		return store.RecordGap(ctx, state.Gap{Source: cfg.Source, From: missing.From, To: missing.To, Reason: "slot " + cfg.Slot + " was lost: " + reason})
 	})
 }
