@@ -28,6 +28,9 @@ func (s *session) takeSlot(ctx context.Context, conn *pgconn.PgConn) error {
 		case err == nil:
 			return nil
 		case sqlstate.Of(err) != sqlstate.ObjectInUse:
+			if lost := s.explainLoss(ctx, conn, err); lost != nil {
+				return lost
+			}
 			if err = explainStart(err, s.cfg.Slot); Passes(err) {
 				return serverLost(err)
 			}

@@ -49,6 +49,12 @@ type Config struct {
 	// NoWait makes Run fail at once where the slot is active elsewhere, instead
 	// of waiting for it as a stand-by.
 	NoWait bool
+	// WatchInterval is the time between two looks at what the server keeps for the
+	// slot. Default: 10 s.
+	WatchInterval time.Duration
+	// RetainedWarning is how many bytes of its log the server may keep for the slot
+	// before that is reported. Default: 1 GiB.
+	RetainedWarning int64
 	// PieceDocuments and PieceBytes bound what is held of one transaction: past
 	// either it is published in pieces. Positions depend on them. Defaults:
 	// 50,000 documents and 16 MiB as counted from the log.
@@ -58,11 +64,13 @@ type Config struct {
 
 // The defaults of Config.
 const (
-	DefaultStatusInterval = time.Second
-	DefaultStartupTimeout = 60 * time.Second
-	DefaultDrainTimeout   = 30 * time.Second
-	DefaultPieceDocuments = 50_000
-	DefaultPieceBytes     = 16 << 20
+	DefaultStatusInterval  = time.Second
+	DefaultStartupTimeout  = 60 * time.Second
+	DefaultDrainTimeout    = 30 * time.Second
+	DefaultWatchInterval   = 10 * time.Second
+	DefaultRetainedWarning = 1 << 30
+	DefaultPieceDocuments  = 50_000
+	DefaultPieceBytes      = 16 << 20
 )
 
 // WithDefaults returns a copy with every zero field set to its default.
@@ -73,6 +81,8 @@ func (c Config) WithDefaults() Config {
 	c.StatusInterval = cmp.Or(c.StatusInterval, DefaultStatusInterval)
 	c.StartupTimeout = cmp.Or(c.StartupTimeout, DefaultStartupTimeout)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, DefaultDrainTimeout)
+	c.WatchInterval = cmp.Or(c.WatchInterval, DefaultWatchInterval)
+	c.RetainedWarning = cmp.Or(c.RetainedWarning, DefaultRetainedWarning)
 	c.PieceDocuments = cmp.Or(c.PieceDocuments, DefaultPieceDocuments)
 	c.PieceBytes = cmp.Or(c.PieceBytes, DefaultPieceBytes)
 	return c
@@ -170,6 +180,8 @@ func (c *Config) validateLimits() error {
 		{"status interval", int64(c.StatusInterval), math.MaxInt64},
 		{"startup timeout", int64(c.StartupTimeout), math.MaxInt64},
 		{"drain timeout", int64(c.DrainTimeout), math.MaxInt64},
+		{"watch interval", int64(c.WatchInterval), math.MaxInt64 / heldLooks},
+		{"retained warning", c.RetainedWarning, 1 << 50},
 		{"documents of a piece", int64(c.PieceDocuments), 1 << 24},
 		{"bytes of a piece", int64(c.PieceBytes), maxPieceBytes},
 	} {

@@ -34,6 +34,11 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 	if replication {
 		cfg.RuntimeParams["replication"] = "database"
 		cfg.BuildFrontend = s.inbound.frontend
+		for name, value := range peerKeepalives() {
+			if _, set := cfg.RuntimeParams[name]; !set {
+				cfg.RuntimeParams[name] = value
+			}
+		}
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
@@ -47,6 +52,16 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 		return nil, connectError(fmt.Errorf("connect to source %s: %w", s.cfg.Source, err))
 	}
 	return conn, nil
+}
+
+// peerKeepalives are settings with which the server notices within half a minute
+// that the publisher's machine is gone, so that the slot is free for a stand-by,
+// where nothing is on its way to it; else the server notices by wal_sender_timeout.
+// They are of TCP, and do nothing on a Unix socket. tcp_user_timeout would be
+// shorter, but it also ends the connection of a publisher that lives and does not
+// read, because its sink is slow.
+func peerKeepalives() map[string]string {
+	return map[string]string{"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"}
 }
 
 // connectError tells errors that pass from those that stop the publisher, which

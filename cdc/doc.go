@@ -278,7 +278,8 @@
 // confirmed first, and nothing from its transaction on is. That cannot be done
 // after an error of the server, which ends the stream.
 //
-//	refused login, missing privilege, slot or publication     at once
+//	refused login, missing privilege or publication           at once
+//	slot missing or invalidated: a SlotLostError              at once
 //	error of the server that does not pass: publication
 //	missing where the log is read (until version 17)          at once
 //	message or frame that cannot be decoded, is not
@@ -292,6 +293,27 @@
 // without a route, of detached partitions among them; rows without a document id;
 // messages that are malformed, not transactional, or ask for a suppression that is
 // not allowed.
+//
+// # A holder that dies
+//
+// A stand-by looks at the slot four times a second. Where the holder's process is
+// killed, the server frees the slot within milliseconds. Where its machine is gone,
+// it does so after wal_sender_timeout, which is a minute at most on the publisher's
+// connection, or after about 20 seconds by TCP keepalives while nothing is on its
+// way.
+//
+// # Watching
+//
+// A fourth goroutine of a session looks at the slot now and then, on an ordinary
+// connection of its own, and reports each of these when it begins, with the SQL to
+// act, and when it has ended. It changes nothing, and where it cannot look, the
+// session goes on.
+//
+//	the slot keeps more of the log than Config.RetainedWarning
+//	less than a fifth of max_slot_wal_keep_size is left, none is left, the slot is lost
+//	the place where decoding would begin stays while what is confirmed moves on,
+//	    and a transaction is as old as that: named with its process and age
+//	a routed table, or a partition of it, is gone or in no publication of its route
 //
 // # Drain
 //

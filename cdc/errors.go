@@ -18,7 +18,7 @@ var (
 	ErrUnreachable = errors.New("source cannot be reached")
 	// ErrSlotInUse: another process reads the slot, and Config.NoWait is set.
 	ErrSlotInUse = errors.New("replication slot is in use")
-	// ErrSlotMissing: the slot does not exist.
+	// ErrSlotMissing: the slot does not exist. A *SlotLostError wraps it.
 	ErrSlotMissing = errors.New("replication slot does not exist")
 	// ErrPublicationMissing: a publication does not exist now, or did not where
 	// the log is being read.
@@ -176,10 +176,8 @@ func explainLookup(err error, r *route) string {
 // explainStart says what to do about a slot that cannot be read.
 func explainStart(err error, slot string) error {
 	switch sqlstate.Of(err) {
-	case sqlstate.UndefinedObject:
-		return fmt.Errorf("start replication: %w: %w: create it with \"changefeed init\"; "+advice.MissedChanges, ErrSlotMissing, err)
 	case sqlstate.NotPrerequisite:
-		return fmt.Errorf("start replication: slot %s: %w: if it is lost, %s", slot, err, replaceSlot(slot))
+		return fmt.Errorf("start replication: slot %s: %w: \"changefeed check\" tells what the server lacks", slot, err)
 	default:
 		return fmt.Errorf("start replication: slot %s: %w", slot, advice.Connect(err))
 	}

@@ -200,8 +200,13 @@ func (s *session) checkPublications(ctx context.Context, conn *pgconn.PgConn) er
 	return nil
 }
 
+// longestTimeout is how long the server may go on taking a publisher for alive that
+// it does not hear from.
+const longestTimeout = time.Minute
+
 // checkTimeout warns where the server would take the publisher for dead between
-// two of its status updates.
+// two of its status updates. Where it would never, or late, that is changed for this
+// connection: a stand-by would wait for as long.
 func (s *session) checkTimeout(ctx context.Context, conn *pgconn.PgConn) error {
 	rows, err := query(ctx, conn, "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'")
 	if err != nil {
@@ -215,6 +220,12 @@ func (s *session) checkTimeout(ctx context.Context, conn *pgconn.PgConn) error {
 		return fmt.Errorf("read wal_sender_timeout: %w", err)
 	}
 	timeout := time.Duration(milliseconds) * time.Millisecond
+	if timeout == 0 || timeout > longestTimeout {
+		timeout = max(longestTimeout, 3*s.cfg.StatusInterval)
+		if _, err := query(ctx, conn, "SET wal_sender_timeout = "+strconv.FormatInt(timeout.Milliseconds(), 10)); err != nil {
+			return err
+		}
+	}
 	if timeout > 0 && s.cfg.StatusInterval > timeout/3 {
 		s.log.Warn("wal_sender_timeout is too short for the status interval: raise it to three times the interval or more",
 			"wal_sender_timeout", timeout, "status_interval", s.cfg.StatusInterval)

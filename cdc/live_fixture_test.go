@@ -70,6 +70,13 @@ func (l *live) startWith(deps cdc.Deps) {
 	if l.publisher, err = cdc.New(l.cfg, deps); err != nil {
 		l.Fatal(err)
 	}
+	l.run()
+	l.fence()
+}
+
+// run starts the publisher that is there.
+func (l *live) run() {
+	l.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop, l.done = stop, make(chan struct{})
 	go func() {

@@ -18,6 +18,7 @@ type Publisher struct {
 	messages *messages
 	layout   string
 	log      *slog.Logger
+	watcher  *watcher
 
 	counters counters
 
@@ -53,6 +54,7 @@ func New(cfg Config, deps Deps) (*Publisher, error) {
 	p := &Publisher{cfg: cfg, deps: deps, log: deps.Log.With("source", cfg.Source), routed: make(map[uint32]TableName), heads: make(map[TableName]uint32)}
 	p.layout = layoutOf(&p.cfg)
 	p.counters.setState("stopped")
+	p.watcher = newWatcher(&p.cfg, &p.counters, p.log)
 	var err error
 	if p.routes, err = newRoutes(&p.cfg, deps.Parents); err != nil {
 		return nil, fmt.Errorf("make publisher: %w", err)
@@ -100,7 +102,7 @@ func (p *Publisher) session(ctx context.Context) error {
 	s := &session{
 		cfg: &p.cfg, deps: &p.deps, routes: p.routes, routed: p.routed, heads: p.heads, messages: p.messages, counters: &p.counters, log: p.log,
 		layout: p.layout, otherLog: p.otherLog,
-		standBy: p.standBy, resumed: func() { p.otherLog = "" }, progress: p.progress,
+		watcher: p.watcher, standBy: p.standBy, resumed: func() { p.otherLog = "" }, progress: p.progress,
 	}
 	for _, publication := range p.cfg.Publications() {
 		s.publications = append(s.publications, publication.Name)

@@ -27,6 +27,7 @@ type session struct {
 	log          *slog.Logger
 	layout       string                                      // see layoutOf
 	otherLog     string                                      // why the session before found the log to be another one, or nothing
+	watcher      *watcher                                    // the publisher's
 	routed       map[uint32]TableName                        // the publisher's; of the receiving goroutine
 	heads        map[TableName]uint32                        // likewise
 	standBy      func(ctx context.Context, pid string) error // waits before the next look at the slot
@@ -124,6 +125,7 @@ func (s *session) prepare() {
 func (s *session) run(ctx context.Context) error {
 	defer s.conn.Close()
 	s.prepare()
+	defer s.watch(context.WithoutCancel(ctx))()
 	work, fail := context.WithCancelCause(context.WithoutCancel(ctx))
 	var stages sync.WaitGroup
 	defer func() {

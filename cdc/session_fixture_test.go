@@ -126,6 +126,13 @@ func (l *logText) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+// clear begins the log anew.
+func (l *logText) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
 func (l *logText) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -62,6 +62,7 @@ func TestReplicationStartsWhereTheServerSaysAndPinsTexts(t *testing.T) {
 		for name, want := range map[string]string{
 			"application_name": "changefeed main", "replication": "database", "client_encoding": "UTF8",
 			"DateStyle": "ISO, YMD", "TimeZone": "UTC", "extra_float_digits": "1",
+			"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3", "tcp_user_timeout": "",
 		} {
 			if got := s.server.Startup()[name]; got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)

@@ -51,6 +51,9 @@ type Stats struct {
 	// FlushedLSN is the highest position that the server has been told it may
 	// forget: everything before it is acknowledged.
 	FlushedLSN uint64
+	// Slot is the slot as it was looked at last, after Config.WatchInterval at the
+	// latest while a session streams.
+	Slot SlotStats
 }
 
 // counters are what Stats is read from.
@@ -66,6 +69,7 @@ type counters struct {
 	skipped                              atomic.Uint64
 	epoch                                atomic.Uint32
 	receivedLSN, flushedLSN              atomic.Uint64
+	slot                                 atomic.Pointer[SlotStats] // nil before the first look
 }
 
 func (c *counters) setState(state string) { c.state.Store(&state) }
@@ -99,6 +103,9 @@ func (c *counters) stats() Stats {
 	s.Published = c.published.Load()
 	if state := c.state.Load(); state != nil {
 		s.State = *state
+	}
+	if slot := c.slot.Load(); slot != nil {
+		s.Slot = *slot
 	}
 	return s
 }

@@ -120,6 +120,60 @@ func TestASecondPublisherTakesOver(t *testing.T) {
 	second.stop(t)
 }
 
+// The holder's process is killed: its stand-by has the slot at once. What that
+// takes is logged; the bound is generous, for a machine that does much else.
+func TestAStandByTakesOverFromAKilledPublisher(t *testing.T) {
+	s := newOrdersSite(t)
+	broker := s.start(t, "broker")
+	broker.waitFor(t, "embedded broker started")
+	s.must(t, "init")
+	holder := s.start(t, "publish")
+	holder.waitFor(t, "replication started")
+	for range 3 {
+		standBy := s.start(t, "publish")
+		standBy.waitFor(t, "standing by to take over")
+		killed := time.Now()
+		holder.kill()
+		standBy.waitFor(t, "replication started")
+		took := time.Since(killed)
+		t.Logf("taken over after %s", took.Round(time.Millisecond))
+		if took > 10*time.Second {
+			t.Errorf("taken over after %s", took)
+		}
+		holder = standBy
+	}
+	holder.stop(t)
+	broker.stop(t)
+}
+
+// A slot that the server has invalidated is made anew where the configuration
+// wants that, and what is missing is said; what is written from then on arrives.
+func TestALostSlotIsMadeAnew(t *testing.T) {
+	server := localpgtest.New(t, localpg.Config{Settings: map[string]string{"max_slot_wal_keep_size": "2MB", "wal_keep_size": "0"}})
+	s := newSite(t, server, strings.Replace(ordersConfiguration, "    tables:", "    on_slot_lost: recreate\n    tables:", 1))
+	s.exec(t, ordersTable)
+	lose := func() {
+		for range 4 {
+			s.exec(t, "SELECT pg_logical_emit_message(false, 'filler', repeat('x', 1048576))")
+			s.exec(t, "SELECT pg_switch_wal()")
+			s.exec(t, "CHECKPOINT")
+		}
+	}
+	p := s.startParts(t)
+	s.exec(t, "INSERT INTO orders VALUES (1, 1)")
+	s.becomesZero(t, time.Minute, ordersDifferences)
+	p.publisher.stop(t)
+	lose()
+	p.publisher = s.start(t, "publish")
+	p.publisher.waitFor(t, "is made anew")
+	p.publisher.waitFor(t, "changefeed backfill public.orders")
+	s.becomesZero(t, time.Minute, "SELECT count(*) - 1 FROM changefeed.gaps WHERE from_lsn < to_lsn AND reason LIKE '%was lost%'")
+	p.publisher.waitFor(t, "replication started")
+	s.exec(t, "INSERT INTO orders VALUES (2, 2)")
+	s.becomesZero(t, time.Minute, ordersDifferences)
+	p.stop(t)
+}
+
 func TestAValueThatDoesNotConvertIsSaidAndWaitedFor(t *testing.T) {
 	s := newOrdersSite(t)
 	s.configure(t, strings.Replace(ordersConfiguration, "type: numeric", "type: smallint", 1))

@@ -46,7 +46,8 @@ type Walsender struct {
 	timeline     int
 	history      string // of the timeline
 	logEnd       uint64
-	confirmed    uint64 // of the slot
+	confirmed    uint64                // of the slot
+	answers      map[string][][]string // by a text in the query
 	open         map[net.Conn]bool
 	attempts     int
 	refusals     int
@@ -64,8 +65,27 @@ func NewWalsender(publications ...string) *Walsender {
 		system:       "7000000000000000000",
 		timeline:     1,
 		logEnd:       1 << 40,
-		open:         make(map[net.Conn]bool),
+		answers: map[string][][]string{
+			OfSlot:        {{"reserved", "", "0/100", "0/100", "0/100", "-1", ""}},
+			OfOldest:      {{"publisher", "f", "", "", "", "0"}},
+			OfUnpublished: nil,
+		},
+		open: make(map[net.Conn]bool),
 	}
+}
+
+// What tells the queries that a publisher watches its slot with: the slot's row,
+// the oldest transaction, routed tables that are not published.
+const (
+	OfSlot        = "safe_wal_size"
+	OfOldest      = "pg_stat_activity"
+	OfUnpublished = "pg_partition_tree"
+)
+
+// SetAnswer makes the server answer queries that one of the texts above tells
+// with these rows.
+func (w *Walsender) SetAnswer(query string, rows ...[]string) {
+	w.set(func() { w.answers[query] = rows })
 }
 
 // Close cuts all connections and waits until nothing runs any more.
@@ -265,6 +285,13 @@ func (w *Walsender) command(conn net.Conn, backend *pgproto3.Backend, sql string
 	holder, slotMissing, nextXID, publications := w.holder, w.slotMissing, w.nextXID, w.publications
 	system, timeline, history := w.system, strconv.Itoa(w.timeline), w.history
 	logEnd, confirmed := pglogrepl.LSN(w.logEnd).String(), pglogrepl.LSN(w.confirmed).String()
+	for query, rows := range w.answers {
+		if strings.Contains(sql, query) {
+			w.mu.Unlock()
+			answer(backend, rows...)
+			return nil
+		}
+	}
 	w.mu.Unlock()
 	switch {
 	case sql == "IDENTIFY_SYSTEM":

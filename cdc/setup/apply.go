@@ -20,7 +20,7 @@ import (
 // A step can wait for transactions of others without end; ending ctx ends that,
 // and takes a half-made slot back if the connection is one of Connect.
 func Apply(ctx context.Context, conn *pgx.Conn, steps Steps, log *slog.Logger) error {
-	a := &applier{conn: conn, log: log, attempts: 20, pause: 2 * time.Second, slow: 5 * time.Second}
+	a := &applier{conn: conn, log: log, attempts: 20, pause: 2 * time.Second, slow: 3 * time.Second}
 	return a.apply(ctx, steps)
 }
 
@@ -93,12 +93,29 @@ func (a *applier) notice(ctx context.Context, done <-chan struct{}) {
 		select {
 		case <-ticker.C:
 			a.log.InfoContext(ctx, "still setting up: the server waits for open transactions of others, or is building an index",
-				"since", time.Since(start).Round(time.Millisecond),
+				"since", time.Since(start).Round(time.Millisecond), "waits_for_pids", a.blockers(ctx),
 				"see", "SELECT pid, xact_start, state, query FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start")
 		case <-done:
 			return
 		}
 	}
+}
+
+// blockers returns the processes that the running step waits for now, as far as
+// that can be found out; 0 is a prepared transaction.
+func (a *applier) blockers(ctx context.Context) []int32 {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	aside, err := pgx.ConnectConfig(ctx, a.conn.Config())
+	if err != nil {
+		return nil
+	}
+	defer aside.Close(ctx)
+	var pids []int32
+	if err := aside.QueryRow(ctx, "SELECT pg_blocking_pids($1)", a.conn.PgConn().PID()).Scan(&pids); err != nil {
+		return nil
+	}
+	return pids
 }
 
 // unlimited lifts what roles and databases are often limited to: building an

@@ -3,6 +3,7 @@ package setup_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -90,7 +91,7 @@ func TestSlotWaitsForOpenTransactionsAndSaysSo(t *testing.T) {
 	db := newSetupDB(t, ordersWithIndex, withOperations(ordersRoute(), cdc.Insert))
 	writer := db.other("INSERT INTO orders VALUES (1, 'a')")
 	j, result := db.hastily(t.Context(), db.plan())
-	j.await(t, "still setting up")
+	j.await(t, fmt.Sprintf("waits_for_pids=[%d]", writer.Conn().PgConn().PID()))
 	if err := writer.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,8 @@ type serverFacts struct {
 	maxSenders    int
 	usedSenders   int
 	senderTimeout time.Duration // 0: none
+	keepSize      int64         // max_slot_wal_keep_size in megabytes; less than 0: no limit
+	standbys      int           // servers that follow this one, as far as the role may see
 	slotTimeout   time.Duration // idle_replication_slot_timeout, of version 18; 0: none
 	role          string
 	replication   bool     // the role may replicate
@@ -132,6 +134,7 @@ type catalogSlot struct {
 	walStatus string
 	reason    string // why the server invalidated it, where it says so
 	confirmed string // confirmed_flush_lsn
+	failover  bool   // standbys keep a copy; of version 17 and later
 }
 
 // table returns the catalogue's entry of a routed table.

@@ -59,7 +59,7 @@ func (r *catalogReader) server(ctx context.Context) error {
 	s := &r.catalog.server
 	var senderMillis, slotSeconds int64
 	err := r.tx.QueryRow(ctx, serverQuery).Scan(&s.version, &s.database, &s.recovering, &s.walLevel,
-		&s.maxSlots, &s.usedSlots, &s.maxSenders, &s.usedSenders, &senderMillis, &slotSeconds, &s.role, &s.replication, &s.emitters)
+		&s.maxSlots, &s.usedSlots, &s.maxSenders, &s.usedSenders, &senderMillis, &slotSeconds, &s.keepSize, &s.standbys, &s.role, &s.replication, &s.emitters)
 	if err != nil {
 		return fmt.Errorf("query server: %w", err)
 	}
@@ -193,7 +193,7 @@ func (r *catalogReader) entries(ctx context.Context) error {
 func (r *catalogReader) slot(ctx context.Context) error {
 	var s catalogSlot
 	err := r.tx.QueryRow(ctx, slotQuery, r.cfg.Slot).Scan(&s.plugin, &s.database, &s.temporary, &s.activePID,
-		&s.walStatus, &s.reason, &s.confirmed)
+		&s.walStatus, &s.reason, &s.confirmed, &s.failover)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil

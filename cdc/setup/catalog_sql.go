@@ -11,6 +11,12 @@ SELECT current_setting('server_version_num')::int, current_database(), pg_is_in_
        current_setting('max_wal_senders')::int, (SELECT count(*) FROM pg_stat_replication),
        (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout'),
        coalesce((SELECT setting::bigint FROM pg_settings WHERE name = 'idle_replication_slot_timeout'), 0),
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
+       -- A server that follows has a physical slot, or is a connection that reads no logical one.
+       greatest((SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical' AND active),
+                (SELECT count(*) FROM pg_stat_replication f WHERE NOT EXISTS (
+                     SELECT FROM pg_replication_slots l WHERE l.slot_type = 'logical' AND l.active_pid = f.pid)
+                 AND coalesce(f.state, 'streaming') = 'streaming')),
        current_user,
        -- rds_replication stands for the attribute on servers that do not give it away.
        EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolsuper OR r.rolreplication))
@@ -100,7 +106,7 @@ ORDER BY p.pubname, n.nspname, c.relname`
 const slotQuery = `
 SELECT coalesce(s.plugin::text, ''), coalesce(s.database::text, ''), s.temporary, coalesce(s.active_pid, 0),
        coalesce(s.wal_status, ''), coalesce(to_jsonb(s) ->> 'invalidation_reason', ''),
-       coalesce(s.confirmed_flush_lsn::text, '')
+       coalesce(s.confirmed_flush_lsn::text, ''), coalesce((to_jsonb(s) ->> 'failover')::boolean, false)
 FROM pg_replication_slots s WHERE s.slot_name = $1`
 
 const othersQuery = `

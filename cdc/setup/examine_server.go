@@ -47,6 +47,13 @@ func (x *examiner) examineServer() {
 		x.add(Warn, subject, fmt.Sprintf("wal_sender_timeout is %v: a short pause of the network ends the connection", s.senderTimeout),
 			raiseTimeout(time.Minute))
 	}
+	if s.keepSize < 0 {
+		x.add(Warn, subject, "max_slot_wal_keep_size is not set: while a publisher is stopped or slow, the log that is kept for it can fill the disk and stop the server",
+			Remedy{
+				Text: "bound it by what the disk can spare; a slot that falls behind by more is lost then, instead of the server, and its changes have to be published anew",
+				SQL:  []string{"ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'", "SELECT pg_reload_conf()"},
+			})
+	}
 	if s.slotTimeout > 0 {
 		x.add(Warn, subject, fmt.Sprintf("idle_replication_slot_timeout is %v: a publisher that is stopped for longer loses its place", s.slotTimeout),
 			Remedy{Text: "turn it off", SQL: []string{"ALTER SYSTEM SET idle_replication_slot_timeout = 0", "SELECT pg_reload_conf()"}})
@@ -81,7 +88,7 @@ func (x *examiner) examineSlot() {
 	if s == nil {
 		remedy := byInit("create it")
 		if x.settled() {
-			remedy.SQL = []string{createSlot(x.cfg.Slot)}
+			remedy.SQL = []string{x.catalog.createSlot(x.cfg.Slot)}
 		}
 		x.add(Refuse, subject, "it does not exist", remedy)
 		return
@@ -109,9 +116,28 @@ func (x *examiner) examineSlot() {
 				"ALTER SYSTEM SET max_slot_wal_keep_size = -1", "SELECT pg_reload_conf()",
 			}})
 	}
+	x.examineFailover(subject, s)
 	if s.activePID != 0 {
 		x.add(Info, subject, fmt.Sprintf("process %d of the server is reading it: another publisher would wait as its stand-by", s.activePID))
 	}
+}
+
+// firstFailover is the version from which standbys can keep a copy of a slot, as
+// server_version_num.
+const firstFailover = 170000
+
+// examineFailover judges whether the slot survives the loss of the primary.
+func (x *examiner) examineFailover(subject string, s *catalogSlot) {
+	server := &x.catalog.server
+	if server.version < firstFailover || s.failover || server.standbys == 0 {
+		return
+	}
+	x.add(Warn, subject, fmt.Sprintf("of the servers that follow this one (%d) none keeps a copy of the slot: after a failover there is none, and changes are missed", server.standbys),
+		Remedy{
+			Text: fmt.Sprintf("while no publisher runs: psql 'dbname=%s replication=database' -c 'ALTER_REPLICATION_SLOT %s (FAILOVER true)'; "+
+				"on the standbys set sync_replication_slots = on, hot_standby_feedback = on and a primary_conninfo with dbname; "+
+				"here name their physical slots in synchronized_standby_slots", x.catalog.server.database, x.cfg.Slot),
+		})
 }
 
 func (s *catalogSlot) kind() string {
@@ -125,7 +151,12 @@ func (s *catalogSlot) kind() string {
 	}
 }
 
-func createSlot(name string) string {
+// createSlot returns SQL that makes the slot: where the server can, one that
+// standbys keep a copy of.
+func (c *catalog) createSlot(name string) string {
+	if c.server.version >= firstFailover {
+		return fmt.Sprintf("SELECT pg_create_logical_replication_slot('%s', 'pgoutput', failover => true)", name)
+	}
 	return fmt.Sprintf("SELECT pg_create_logical_replication_slot('%s', 'pgoutput')", name)
 }
 

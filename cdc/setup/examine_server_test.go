@@ -122,3 +122,45 @@ func TestSlotThatIsReadIsNoReasonToRefuse(t *testing.T) {
 	db.want(fmt.Sprintf("info: slot %s: process %d of the server is reading it", db.cfg.Slot, reader.PID()))
 	db.accepts()
 }
+
+// What does not keep a publisher from working is said, and gone where the remedy
+// has been followed.
+func TestServerSettingsAreWarnedOfUntilSet(t *testing.T) {
+	settings := map[string]string{"wal_sender_timeout": "20s"}
+	server := localpgtest.New(t, localpg.Config{Settings: settings})
+	db := setupOn(t, server.DSN(localpgtest.DatabaseOn(t, server)), orders, ordersRoute())
+	db.init()
+	warnings := []string{
+		"warn: server: max_slot_wal_keep_size is not set",
+		"warn: server: wal_sender_timeout is 20s",
+	}
+	for _, text := range warnings {
+		f := db.want(text)
+		db.follow(f, f.Remedies[0])
+	}
+	db.conn = connect(t, db.cfg.DSN) // a session can see the old settings for a moment
+	for _, text := range warnings {
+		if f := find(db.preflight(), text); f != nil {
+			t.Errorf("the remedy did not help: %s", f)
+		}
+	}
+	db.accepts()
+}
+
+// A slot that is behind its limit can still be saved.
+func TestSlotThatIsAboutToBeLostIsWarnedOf(t *testing.T) {
+	server := localpgtest.New(t, localpg.Config{Settings: map[string]string{"max_slot_wal_keep_size": "1MB", "wal_keep_size": "0"}})
+	db := setupOn(t, server.DSN(localpgtest.DatabaseOn(t, server)), orders, ordersRoute())
+	db.init()
+	for range 3 {
+		db.exec("UPDATE orders SET kind = kind", "SELECT pg_switch_wal()")
+	}
+	f := db.want("warn: slot "+db.cfg.Slot, "the next checkpoint may remove")
+	db.follow(f, f.Remedies[0])
+	db.conn = connect(t, db.cfg.DSN)
+	if f := find(db.preflight(), "the next checkpoint may remove"); f != nil {
+		t.Errorf("the remedy did not help: %s", f)
+	}
+	db.exec("CHECKPOINT")
+	db.accepts()
+}

@@ -131,13 +131,17 @@ func plan(c *catalog, cfg *cdc.Config) Steps {
 		}
 	}
 	if c.slot == nil {
-		steps = append(steps, Step{
-			Why:   "make the slot, from which on nothing committed is missed; it waits until the transactions that are open now have ended",
-			SQL:   []string{createSlot(cfg.Slot)},
-			Alone: true,
-		})
+		steps = append(steps, c.slotStep(cfg.Slot))
 	}
 	return steps
+}
+
+func (c *catalog) slotStep(slot string) Step {
+	return Step{
+		Why:   "make the slot, from which on nothing committed is missed; it waits until the transactions that are open now have ended",
+		SQL:   []string{c.createSlot(slot)},
+		Alone: true,
+	}
 }
 
 // widen adds columns to the lists of publications that have the tables already,

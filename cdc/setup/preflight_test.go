@@ -32,7 +32,7 @@ func TestWarningsDoNotRefuse(t *testing.T) {
 		db.accepts()
 		db.follow(f, f.Remedies[0])
 		db.init()
-		if f := find(db.preflight(), "warn"); f != nil {
+		if f := find(db.preflight(), "warn: table"); f != nil {
 			t.Errorf("still: %s", f)
 		}
 		db.writes("orders")
@@ -45,7 +45,7 @@ func TestWarningsDoNotRefuse(t *testing.T) {
 		f := db.want("warn: table public.orders", "deletions will have no domain", "publication other relies on it too")
 		db.follow(f, f.Remedies[0])
 		db.writes("orders")
-		if f := find(db.preflight(), "warn"); f != nil {
+		if f := find(db.preflight(), "warn: table"); f != nil {
 			t.Errorf("still: %s", f)
 		}
 	})
@@ -56,7 +56,7 @@ func TestWarningsDoNotRefuse(t *testing.T) {
 		f := db.want("warn: publication changefeed_main: it does not publish truncate", "it lists public.lines, which is not its own to list")
 		db.accepts()
 		db.follow(f, f.Remedies[0])
-		if f := find(db.preflight(), "warn"); f != nil {
+		if f := find(db.preflight(), "warn: publication"); f != nil {
 			t.Errorf("still: %s", f)
 		}
 	})

@@ -14,16 +14,24 @@ import (
 
 // Postgres is one database that changes are published from.
 type Postgres struct {
-	Name           string  `yaml:"name"`
-	DSN            string  `yaml:"dsn"`
-	DSNFile        string  `yaml:"dsn_file"`
-	ReplicaDSN     string  `yaml:"replica_dsn"`
-	ReplicaDSNFile string  `yaml:"replica_dsn_file"`
-	Slot           string  `yaml:"slot"`
-	Publication    string  `yaml:"publication"`
-	AllowSuppress  bool    `yaml:"allow_suppress"`
-	Tables         []Table `yaml:"tables"`
+	Name            string  `yaml:"name"`
+	DSN             string  `yaml:"dsn"`
+	DSNFile         string  `yaml:"dsn_file"`
+	ReplicaDSN      string  `yaml:"replica_dsn"`
+	ReplicaDSNFile  string  `yaml:"replica_dsn_file"`
+	Slot            string  `yaml:"slot"`
+	Publication     string  `yaml:"publication"`
+	AllowSuppress   bool    `yaml:"allow_suppress"`
+	RetainedWarning Bytes   `yaml:"retained_warning"`
+	OnSlotLost      string  `yaml:"on_slot_lost"`
+	Tables          []Table `yaml:"tables"`
 }
+
+// What on_slot_lost can say.
+const (
+	StopAtLostSlot = "stop"
+	RecreateSlot   = "recreate"
+)
 
 // Topics returns the topics that its tables name, once a table.
 func (p *Postgres) Topics() []string {
@@ -84,9 +92,15 @@ func (c *Config) Publisher(i int) (cdc.Config, error) {
 	out := cdc.Config{
 		Source: p.Name, DSN: p.DSN, Slot: p.Slot, Publication: p.Publication,
 		Topics: c.Kafka.TopicNames(), AllowSuppress: p.AllowSuppress,
-		StartupTimeout: time.Duration(c.StartupTimeout), DrainTimeout: time.Duration(c.DrainTimeout),
+		RetainedWarning: int64(p.RetainedWarning),
+		StartupTimeout:  time.Duration(c.StartupTimeout), DrainTimeout: time.Duration(c.DrainTimeout),
 	}
 	var faults []error
+	switch p.OnSlotLost {
+	case "", StopAtLostSlot, RecreateSlot:
+	default:
+		faults = append(faults, fmt.Errorf("postgres[%d].on_slot_lost: %q is none of stop and recreate", i, p.OnSlotLost))
+	}
 	for j := range p.Tables {
 		t, err := p.Tables[j].route()
 		if err != nil {

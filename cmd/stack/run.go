@@ -47,6 +47,9 @@ func (s *Stack) Run(ctx context.Context, parts Parts) error {
 		return fmt.Errorf("%w: nothing to run: add a source under postgres or a pillow under pillows", config.ErrInvalid)
 	}
 	for _, i := range parts.Sources {
+		if err := s.replaceLostSlot(ctx, i); err != nil {
+			return err
+		}
 		if err := s.requirePreflight(ctx, i); err != nil {
 			return err
 		}
@@ -90,7 +93,9 @@ func (s *Stack) build(parts Parts) ([]runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		runners = append(runners, runner{"publisher " + s.Config.Postgres[i].Name, publisher.Run})
+		runners = append(runners, runner{"publisher " + s.Config.Postgres[i].Name, func(ctx context.Context) error {
+			return s.runPublisher(ctx, i, publisher, parts.NoWait)
+		}})
 	}
 	for _, i := range parts.Pillows {
 		pillow, err := s.Pillow(i, nil)
