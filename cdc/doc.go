@@ -257,7 +257,8 @@
 // confirmed first, and nothing from its transaction on is. That cannot be done
 // after an error of the server, which ends the stream.
 //
-//	refused login, missing privilege, slot or publication     at once
+//	refused login, certificate that is not accepted           at once
+//	missing privilege, slot or publication                    at once
 //	error of the server that does not pass: publication
 //	missing where the log is read (until version 17)          at once
 //	message or frame that cannot be decoded, is not
