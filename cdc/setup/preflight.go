@@ -148,6 +148,7 @@ func examine(c *catalog, cfg *cdc.Config) Report {
 	}
 	x.examinePublications()
 	x.examineSlot()
+	x.examineMonitoring()
 	return Report{Findings: x.findings}
 }
 
