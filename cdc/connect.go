@@ -22,6 +22,10 @@ const (
 	commandTimeout = 30 * time.Second
 )
 
+// keepAlive finds out that the other end of a TCP connection is gone where nothing
+// is written: in half a minute at the latest.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+
 // connect opens a connection: for replication, where SQL can be run as well, or
 // an ordinary one.
 func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn, error) {
@@ -40,7 +44,7 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 	}
 	cfg.DialFunc = s.deps.Dial
 	if cfg.DialFunc == nil {
-		cfg.DialFunc = (&net.Dialer{Control: limitUnanswered}).DialContext
+		cfg.DialFunc = (&net.Dialer{Control: limitUnanswered, KeepAliveConfig: keepAlive}).DialContext
 	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
