@@ -22,9 +22,14 @@ const (
 	commandTimeout = 30 * time.Second
 )
 
-// keepAlive finds out that the other end of a TCP connection is gone where nothing
-// is written: in half a minute at the latest.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+// newDialer makes TCP connections that find out in half a minute that the machine
+// at the other end is gone, whether or not something is written.
+func newDialer() *net.Dialer {
+	return &net.Dialer{
+		Control:         limitUnanswered,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}
+}
 
 // connect opens a connection: for replication, where SQL can be run as well, or
 // an ordinary one.
@@ -44,7 +49,7 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 	}
 	cfg.DialFunc = s.deps.Dial
 	if cfg.DialFunc == nil {
-		cfg.DialFunc = (&net.Dialer{Control: limitUnanswered, KeepAliveConfig: keepAlive}).DialContext
+		cfg.DialFunc = newDialer().DialContext
 	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {

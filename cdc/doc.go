@@ -239,7 +239,7 @@
 //
 //	server not reachable, shutting down, starting    at the start for StartupTimeout,
 //	                                                 later without end
-//	connection lost                                  without end
+//	connection lost, or silent for SilenceTimeout    without end
 //	sink reports a failure, or cannot be opened      without end
 //	topics cannot be read back                       without end
 //	state cannot be claimed, or not saved at first   without end
@@ -271,6 +271,17 @@
 // Not faults, but logged and counted: TRUNCATE, which names no rows; rows of tables
 // without a route; rows without a document id; messages that are malformed, not
 // transactional, or ask for a suppression that is not allowed.
+//
+// # Silence
+//
+// A connection can die without a word, and somebody in between go on to
+// acknowledge what is written. When nothing at all has come for half of
+// [Config.SilenceTimeout], the status asks for a reply, which a server gives at
+// once. When nothing comes for the other half, it is looked on a connection of its
+// own what the process does that reads the slot. If it waits, for us or for more
+// log, or the server cannot be asked, the connection counts as lost. If it is at
+// work, on a transaction of which nothing is published, it is waited for. Time in
+// which the publisher does not read, because the queue is full, is no silence.
 //
 // # Drain
 //
