@@ -40,6 +40,10 @@ type Config struct {
 	// StatusInterval is the time between two status updates to the server.
 	// Default: 1 s. It must be well below the server's wal_sender_timeout.
 	StatusInterval time.Duration
+	// SilenceTimeout is how long the server may send nothing at all, although it
+	// is asked for a sign of life, until the connection counts as lost. A server
+	// that is at work on its log may be silent for longer. Default: 30 s.
+	SilenceTimeout time.Duration
 	// StartupTimeout is how long Run waits for a server that cannot be reached
 	// at the start. Default: 60 s. Later losses are waited for without end.
 	StartupTimeout time.Duration
@@ -65,6 +69,7 @@ type Config struct {
 // The defaults of Config.
 const (
 	DefaultStatusInterval  = time.Second
+	DefaultSilenceTimeout  = 30 * time.Second
 	DefaultStartupTimeout  = 60 * time.Second
 	DefaultDrainTimeout    = 30 * time.Second
 	DefaultWatchInterval   = 10 * time.Second
@@ -79,6 +84,7 @@ func (c Config) WithDefaults() Config {
 	c.Publication = cmp.Or(c.Publication, c.Slot)
 	c.Epoch = cmp.Or(c.Epoch, 1)
 	c.StatusInterval = cmp.Or(c.StatusInterval, DefaultStatusInterval)
+	c.SilenceTimeout = cmp.Or(c.SilenceTimeout, DefaultSilenceTimeout)
 	c.StartupTimeout = cmp.Or(c.StartupTimeout, DefaultStartupTimeout)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, DefaultDrainTimeout)
 	c.WatchInterval = cmp.Or(c.WatchInterval, DefaultWatchInterval)
@@ -178,6 +184,7 @@ func (c *Config) validateLimits() error {
 	}{
 		{"epoch", int64(c.Epoch), changefeed.MaxEpoch},
 		{"status interval", int64(c.StatusInterval), math.MaxInt64},
+		{"silence timeout", int64(c.SilenceTimeout), math.MaxInt64},
 		{"startup timeout", int64(c.StartupTimeout), math.MaxInt64},
 		{"drain timeout", int64(c.DrainTimeout), math.MaxInt64},
 		{"watch interval", int64(c.WatchInterval), math.MaxInt64 / heldLooks},

@@ -22,6 +22,15 @@ const (
 	commandTimeout = 30 * time.Second
 )
 
+// newDialer makes TCP connections that find out in half a minute that the machine
+// at the other end is gone, whether or not something is written.
+func newDialer() *net.Dialer {
+	return &net.Dialer{
+		Control:         limitUnanswered,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}
+}
+
 // connect opens a connection: for replication, where SQL can be run as well, or
 // an ordinary one.
 func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn, error) {
@@ -45,7 +54,7 @@ func (s *session) connect(ctx context.Context, replication bool) (*pgconn.PgConn
 	}
 	cfg.DialFunc = s.deps.Dial
 	if cfg.DialFunc == nil {
-		cfg.DialFunc = (&net.Dialer{Control: limitUnanswered}).DialContext
+		cfg.DialFunc = newDialer().DialContext
 	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {

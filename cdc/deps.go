@@ -55,7 +55,8 @@ type Deps struct {
 	Checkpoints Checkpoints
 	Tails       Tails
 	// Dial opens the network connections to the server. Default: that of a
-	// [net.Dialer], with a limit to how long the server may be silent.
+	// [net.Dialer], with keepalives and a limit to how long the server's machine
+	// may leave what is written without an acknowledgement.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Log is required.
 	Log *slog.Logger

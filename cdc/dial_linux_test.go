@@ -14,8 +14,7 @@ func TestSilentServersAreLimitedOnTCP(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer listener.Close()
-		dialer := net.Dialer{Control: limitUnanswered}
-		conn, err := dialer.DialContext(t.Context(), tt.network, listener.Addr().String())
+		conn, err := newDialer().DialContext(t.Context(), tt.network, listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,11 +27,14 @@ func TestSilentServersAreLimitedOnTCP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var limit int
+		var limit, idle int
 		if controlErr := raw.Control(func(fd uintptr) {
 			limit, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
-		}); controlErr != nil || err != nil || limit != int(unansweredLimit.Milliseconds()) {
-			t.Errorf("limit %d ms, errors %v, %v", limit, controlErr, err)
+			if err == nil {
+				idle, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE)
+			}
+		}); controlErr != nil || err != nil || limit != int(unansweredLimit.Milliseconds()) || idle != 10 {
+			t.Errorf("limit %d ms, keepalives after %d s, errors %v, %v", limit, idle, controlErr, err)
 		}
 	}
 }

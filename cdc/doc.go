@@ -260,7 +260,7 @@
 //
 //	server not reachable, shutting down, starting    at the start for StartupTimeout,
 //	                                                 later without end
-//	connection lost                                  without end
+//	connection lost, or silent for SilenceTimeout    without end
 //	sink reports a failure, or cannot be opened      without end
 //	topics cannot be read back                       without end
 //	state cannot be claimed, or not saved at first   without end
@@ -278,7 +278,8 @@
 // confirmed first, and nothing from its transaction on is. That cannot be done
 // after an error of the server, which ends the stream.
 //
-//	refused login, missing privilege or publication           at once
+//	refused login, certificate that is not accepted           at once
+//	missing privilege or publication                          at once
 //	slot missing or invalidated: a SlotLostError              at once
 //	error of the server that does not pass: publication
 //	missing where the log is read (until version 17)          at once
@@ -314,6 +315,17 @@
 //	the place where decoding would begin stays while what is confirmed moves on,
 //	    and a transaction is as old as that: named with its process and age
 //	a routed table, or a partition of it, is gone or in no publication of its route
+//
+// # Silence
+//
+// A connection can die without a word, and somebody in between go on to
+// acknowledge what is written. When nothing at all has come for half of
+// [Config.SilenceTimeout], the status asks for a reply, which a server gives at
+// once. When nothing comes for the other half, it is looked on a connection of its
+// own what the process does that reads the slot. If it waits, for us or for more
+// log, or the server cannot be asked, the connection counts as lost. If it is at
+// work, on a transaction of which nothing is published, it is waited for. Time in
+// which the publisher does not read, because the queue is full, is no silence.
 //
 // # Drain
 //

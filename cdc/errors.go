@@ -134,9 +134,12 @@ func serverLost(err error) error { return &interruption{waits: "server", err: er
 func sinkFailed(err error) error { return &interruption{waits: "sink", err: err} }
 
 // Passes reports whether an error of connecting, or of what follows on the
-// connection, goes away by itself: the network's, and those of a server that is
-// busy, starting or stopping.
+// connection, goes away by itself: the network's, but for certificates that are
+// not accepted, and those of a server that is busy, starting or stopping.
 func Passes(err error) bool {
+	if advice.TLS(err) != "" {
+		return false
+	}
 	code := sqlstate.Of(err)
 	if len(code) < 2 {
 		return true

@@ -119,8 +119,8 @@ func (s *session) prepare() {
 // Where the log cannot be read on, what comes before is also acknowledged and
 // confirmed first: else it would be published again by each new attempt.
 //
-// This goroutine reads, one publishes, one writes status and one saves
-// checkpoints. The first failure of any, or of the sink, ends all. Status is
+// This goroutine reads, one publishes, one writes status, one saves checkpoints and
+// one watches whether anything comes. The first failure of any, or of the sink, ends all. Status is
 // written from the beginning, because it can take long to find out where to go on.
 func (s *session) run(ctx context.Context) error {
 	defer s.conn.Close()
@@ -140,12 +140,20 @@ func (s *session) run(ctx context.Context) error {
 			fail(err)
 		}
 	})
+	watching, stopWatching := context.WithCancel(work)
+	defer stopWatching()
+	stages.Go(func() {
+		if err := s.newSilenceWatch().run(watching); err != nil {
+			fail(err)
+		}
+	})
 	published := make(chan struct{})
 	err := s.start(ctx, work, fail)
 	if err == nil {
 		s.publish(work, fail, &stages, published)
 		err = s.receive(ctx, work)
 	}
+	stopWatching()
 	if err != nil {
 		fail(err)
 		s.conn.Close() // a write that is stuck ends as well

@@ -19,7 +19,8 @@ import (
 )
 
 func TestStatusIsWrittenThroughAnHourOfSilence(t *testing.T) {
-	script(t, nil, func(t *testing.T, s *scripted) {
+	quiet := func(cfg *cdc.Config, _ *cdc.Deps) { cfg.SilenceTimeout = 3 * time.Hour } // until it asks
+	script(t, quiet, func(t *testing.T, s *scripted) {
 		stream := s.streaming()
 		time.Sleep(time.Hour)
 		synctest.Wait()

@@ -33,6 +33,7 @@ type statusWriter struct {
 	received atomic.Uint64 // the highest position the server has sent
 	flush    atomic.Uint64 // the window's
 	asked    atomic.Uint64 // the position in the last keepalive that asked, 0 once it is confirmed
+	wanted   atomic.Bool   // the next update asks for a reply
 	wake     chan struct{} // capacity 1
 	stop     chan struct{} // closed by finish
 
@@ -56,6 +57,12 @@ func (w *statusWriter) receive(lsn uint64) {
 // ask notes that the server wants an answer.
 func (w *statusWriter) ask(lsn uint64) {
 	w.asked.Store(lsn)
+	notify(w.wake)
+}
+
+// request asks the server for a keepalive.
+func (w *statusWriter) request() {
+	w.wanted.Store(true)
 	notify(w.wake)
 }
 
@@ -104,7 +111,7 @@ func (w *statusWriter) finish() { close(w.stop) }
 // write writes one update.
 func (w *statusWriter) write() error {
 	asked, flush := w.asked.Load(), w.flush.Load()
-	message := appendStatus(nil, max(w.received.Load(), flush), flush, time.Now())
+	message := appendStatus(nil, max(w.received.Load(), flush), flush, time.Now(), w.wanted.Swap(false))
 	if err := w.conn.SetWriteDeadline(time.Now().Add(statusWrite)); err != nil {
 		return serverLost(fmt.Errorf("write status: %w", err))
 	}
@@ -124,7 +131,7 @@ func (w *statusWriter) write() error {
 
 // appendStatus appends a standby status update in its CopyData frame. A flush of
 // 0 confirms nothing.
-func appendStatus(dst []byte, received, flush uint64, now time.Time) []byte {
+func appendStatus(dst []byte, received, flush uint64, now time.Time, reply bool) []byte {
 	const length = 4 + 1 + 4*8 + 1
 	dst = append(dst, 'd')
 	dst = binary.BigEndian.AppendUint32(dst, length)
@@ -133,5 +140,8 @@ func appendStatus(dst []byte, received, flush uint64, now time.Time) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, flush)
 	dst = binary.BigEndian.AppendUint64(dst, flush) // applied: what is acknowledged is also applied
 	dst = binary.BigEndian.AppendUint64(dst, uint64(pgoutput.Microseconds(now)))
-	return append(dst, 0) // no reply wanted
+	if reply {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
 }

@@ -41,6 +41,7 @@ type stream struct {
 	start, end int // of what was read and not taken
 
 	interrupted atomic.Bool
+	heard       hearing
 }
 
 // newStream takes a connection over from pgconn, which reads it through from and
@@ -144,7 +145,12 @@ func (s *stream) fill(want int) error {
 		if s.interrupted.Load() {
 			return errInterrupted
 		}
+		s.heard.waiting.Store(true)
 		n, err := s.conn.Read(s.buffer[s.end:])
+		s.heard.waiting.Store(false)
+		if n > 0 {
+			s.heard.reads.Add(1)
+		}
 		s.end += n
 		late := n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 		switch {

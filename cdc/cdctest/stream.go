@@ -78,18 +78,26 @@ func (s *Stream) status(data []byte) error {
 	}
 	flushed := binary.BigEndian.Uint64(data[9:])
 	s.of.set(func() { s.of.confirmed = max(s.of.confirmed, flushed) })
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.statuses = append(s.statuses, Status{
+	update := Status{
 		At:       time.Now(),
 		Received: binary.BigEndian.Uint64(data[1:]),
 		Flushed:  flushed,
 		Applied:  binary.BigEndian.Uint64(data[17:]),
 		Reply:    data[33] != 0,
-	})
+	}
+	s.mu.Lock()
+	s.statuses = append(s.statuses, update)
 	close(s.arrived)
 	s.arrived = make(chan struct{})
-	return nil
+	s.mu.Unlock()
+	if !update.Reply || s.of.isMute() {
+		return nil
+	}
+	message, err := (&pgproto3.CopyData{Data: keepalive(update.Received, false)}).Encode(nil)
+	if err == nil {
+		_, err = s.conn.Write(message)
+	}
+	return err
 }
 
 // Statuses returns the updates so far.
@@ -162,6 +170,10 @@ func logHeader(start uint64) []byte {
 // a status update.
 func (s *Stream) Keepalive(tb testing.TB, end uint64, reply bool) {
 	tb.Helper()
+	s.SendFrame(tb, keepalive(end, reply))
+}
+
+func keepalive(end uint64, reply bool) []byte {
 	frame := []byte{'k'}
 	frame = binary.BigEndian.AppendUint64(frame, end)
 	frame = binary.BigEndian.AppendUint64(frame, uint64(pgoutput.Microseconds(time.Now())))
@@ -169,7 +181,7 @@ func (s *Stream) Keepalive(tb testing.TB, end uint64, reply bool) {
 	if reply {
 		ask = 1
 	}
-	s.SendFrame(tb, append(frame, ask))
+	return append(frame, ask)
 }
 
 // SendFrame sends a frame of the replication protocol.

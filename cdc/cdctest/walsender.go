@@ -48,6 +48,8 @@ type Walsender struct {
 	logEnd       uint64
 	confirmed    uint64                // of the slot
 	answers      map[string][][]string // by a text in the query
+	mute         bool
+	waits        string
 	open         map[net.Conn]bool
 	attempts     int
 	refusals     int
@@ -149,6 +151,19 @@ func (w *Walsender) SetRejection(code, message string) {
 
 // SetHolder gives the slot to a process, or frees it where pid is 0.
 func (w *Walsender) SetHolder(pid int) { w.set(func() { w.holder = pid }) }
+
+// SetMute makes the server's streams answer nothing that is asked, as one that is
+// at work on its log or has lost the connection, or answer again. To who looks at
+// the process meanwhile, waits is the type of what it waits for.
+func (w *Walsender) SetMute(mute bool, waits string) {
+	w.set(func() { w.mute, w.waits = mute, waits })
+}
+
+func (w *Walsender) isMute() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mute
+}
 
 // DropSlot removes the slot.
 func (w *Walsender) DropSlot() { w.set(func() { w.slotMissing = true }) }
@@ -282,7 +297,7 @@ func (w *Walsender) serve(conn net.Conn) error {
 // command answers one command or query.
 func (w *Walsender) command(conn net.Conn, backend *pgproto3.Backend, sql string) error {
 	w.mu.Lock()
-	holder, slotMissing, nextXID, publications := w.holder, w.slotMissing, w.nextXID, w.publications
+	holder, slotMissing, nextXID, publications, waits := w.holder, w.slotMissing, w.nextXID, w.publications, w.waits
 	system, timeline, history := w.system, strconv.Itoa(w.timeline), w.history
 	logEnd, confirmed := pglogrepl.LSN(w.logEnd).String(), pglogrepl.LSN(w.confirmed).String()
 	for query, rows := range w.answers {
@@ -308,6 +323,8 @@ func (w *Walsender) command(conn net.Conn, backend *pgproto3.Backend, sql string
 		answer(backend)
 	case strings.Contains(sql, "wal_sender_timeout"):
 		answer(backend, []string{"60000"})
+	case strings.Contains(sql, "wait_event_type"):
+		answer(backend, []string{waits})
 	case strings.Contains(sql, "active_pid"):
 		if holder == 0 {
 			answer(backend, []string{""})

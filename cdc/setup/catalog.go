@@ -34,6 +34,7 @@ type serverFacts struct {
 	slotTimeout   time.Duration // idle_replication_slot_timeout, of version 18; 0: none
 	role          string
 	replication   bool     // the role may replicate
+	statistics    bool     // the role may see what the sessions of other roles do
 	emitters      []string // functions that write logical messages and that every role may execute, as SQL writes them
 }
 

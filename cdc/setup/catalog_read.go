@@ -59,7 +59,7 @@ func (r *catalogReader) server(ctx context.Context) error {
 	s := &r.catalog.server
 	var senderMillis, slotSeconds int64
 	err := r.tx.QueryRow(ctx, serverQuery).Scan(&s.version, &s.database, &s.recovering, &s.walLevel,
-		&s.maxSlots, &s.usedSlots, &s.maxSenders, &s.usedSenders, &senderMillis, &slotSeconds, &s.keepSize, &s.standbys, &s.role, &s.replication, &s.emitters)
+		&s.maxSlots, &s.usedSlots, &s.maxSenders, &s.usedSenders, &senderMillis, &slotSeconds, &s.keepSize, &s.standbys, &s.role, &s.replication, &s.statistics, &s.emitters)
 	if err != nil {
 		return fmt.Errorf("query server: %w", err)
 	}

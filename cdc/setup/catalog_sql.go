@@ -21,6 +21,7 @@ SELECT current_setting('server_version_num')::int, current_database(), pg_is_in_
        -- rds_replication stands for the attribute on servers that do not give it away.
        EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND (r.rolsuper OR r.rolreplication))
        OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'rds_replication' AND pg_has_role(current_user, r.oid, 'MEMBER')),
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
        ARRAY(SELECT format('pg_catalog.%I(%s)', f.proname, pg_get_function_identity_arguments(f.oid))
              FROM pg_proc f
              WHERE f.pronamespace = 'pg_catalog'::regnamespace AND f.proname = 'pg_logical_emit_message'

@@ -64,6 +64,16 @@ func (x *examiner) examineServer() {
 	}
 }
 
+// examineMonitoring tells of a privilege that publishing does without. It comes
+// behind all that has to be done.
+func (x *examiner) examineMonitoring() {
+	s := &x.catalog.server
+	if !s.statistics {
+		x.add(Info, "role "+s.role, "it may not see what other roles' sessions do: where one holds the write-ahead log, its process and age cannot be told",
+			Remedy{Text: "if you like, as a superuser", SQL: []string{"GRANT pg_monitor TO " + cdc.QuoteIdent(s.role)}})
+	}
+}
+
 func raiseSetting(name string, value int) Remedy {
 	return Remedy{
 		Text: "raise it and restart the server",

@@ -150,6 +150,7 @@ func examine(c *catalog, cfg *cdc.Config, settingUp bool) Report {
 	}
 	x.examinePublications()
 	x.examineSlot()
+	x.examineMonitoring()
 	return Report{Findings: x.findings}
 }
 
