@@ -125,7 +125,8 @@ func (b *Broker) Start() {
 		b.tb.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(b.java, b.arguments("kafka.Kafka", b.propertiesFile())...)
+	// It is ended by Kill, which the end of the test calls.
+	cmd := exec.CommandContext(context.WithoutCancel(b.tb.Context()), b.java, b.arguments("kafka.Kafka", b.propertiesFile())...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		b.tb.Fatalf("start Kafka: %v", err)
@@ -140,7 +141,7 @@ func (b *Broker) Start() {
 // watch starts what kills the broker when this process has ended.
 func (b *Broker) watch() {
 	b.tb.Helper()
-	b.watchdog = exec.Command("sh", "-c", "read -r line || kill -9 "+strconv.Itoa(b.running.Process.Pid))
+	b.watchdog = exec.CommandContext(context.WithoutCancel(b.tb.Context()), "sh", "-c", "read -r line || kill -9 "+strconv.Itoa(b.running.Process.Pid))
 	lifeline, err := b.watchdog.StdinPipe()
 	if err == nil {
 		err = b.watchdog.Start()
