@@ -19,6 +19,9 @@ FUZZTIME     ?= 30s
 BENCH        ?= .
 COUNT        ?= 10
 PKG          ?= ./...
+DURATION     ?= 60s
+SEED         ?= 0
+VERSIONS     ?= 14 17 18
 ARGS         ?=
 PLATFORMS    ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
@@ -47,6 +50,21 @@ test: ## run the tests; what cannot be found here is skipped
 .PHONY: race
 race: ## run the tests in random order under the race detector
 	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) $(PKG)
+
+.PHONY: chaos
+chaos: ## kill everything under load for DURATION (60s) and compare topics with an audit, on both brokers (SEED repeats a run)
+	CHANGEFEED_TEST_STRICT=1 $(GO) test -count 1 -timeout 1h -v -run '^TestTopics.*AfterChaos$$' ./integration \
+		-chaos.duration $(DURATION) -chaos.seed $(SEED)
+
+.PHONY: versions
+versions: ## run the publisher's live tests on the PostgreSQL of each of VERSIONS (14 17 18); transcripts do so by themselves
+	@$(GO) test -c -o bin/cdc.test ./cdc
+	@for version in $(VERSIONS); do \
+		echo "== PostgreSQL $$version"; \
+		(cd cdc && CHANGEFEED_TEST_POSTGRES=$$version ../bin/cdc.test -test.timeout 5m -test.run '$(VERSION_TESTS)') || exit 1; \
+	done
+
+VERSION_TESTS = ^Test(RestartBetweenAdjacentCommits.*|NothingBeyondTheServersOwnFlush.*|LostSessions.*|ServerThatGoesAway.*|SecondPublisher.*|WhatTheServerLacks.*|PartitionsBelong.*)$$
 
 .PHONY: lint
 lint: $(GOLANGCI) ## run golangci-lint, layering and formatting included

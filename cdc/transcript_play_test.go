@@ -267,12 +267,21 @@ func (p *player) settle() []string {
 	select {
 	case <-p.done:
 		p.running = false
+		p.awaitFreeSlot()
 		if p.err != nil {
 			return []string{"stopped: " + p.err.Error()}
 		}
 	default:
 	}
 	return nil
+}
+
+// awaitFreeSlot waits until the server has noticed that the publisher is gone.
+func (p *player) awaitFreeSlot() {
+	p.Helper()
+	p.until("the slot is free", func() bool {
+		return p.text("SELECT count(*)::text FROM pg_replication_slots WHERE slot_name = $1 AND active", p.cfg.Slot) == "0"
+	})
 }
 
 // confirm writes a message of nobody's into the log and waits until the publisher

@@ -3,6 +3,7 @@ package cdc_test
 import (
 	"flag"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,47 +24,60 @@ func TestTranscripts(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
 	}
-	for i, server := range servers(t) {
-		for _, file := range files {
-			t.Run(server.version+"/"+strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-				t.Parallel()
-				script := readTranscript(t, file)
-				if !script.runsOn(server.version) {
-					t.Skipf("not on version %s", server.version)
-				}
-				p := newPlayer(t, server.DSN(localpgtest.DatabaseOn(t, server.Server)), script)
-				outputs := p.playAll()
-				want, got := script.render(server.version, nil), script.render(server.version, outputs)
-				if *update && !t.Failed() {
-					script.merge(server.version, outputs, i == 0)
-					script.write(t)
-				} else if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("%s (-update writes what came out):\n%s", file, diff)
-				}
-			})
+	played := make(map[string]bool)
+	for i, major := range transcriptVersions {
+		name := "installed"
+		if major != 0 {
+			name = strconv.Itoa(major)
 		}
+		t.Run(name, func(t *testing.T) {
+			server := transcriptServer(t, major)
+			version := majorVersion(t, server)
+			if played[version] {
+				t.Skipf("version %s is the one that is installed", version)
+			}
+			played[version] = true
+			for _, file := range files {
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+					t.Parallel()
+					playTranscript(t, server, version, file, i == 0)
+				})
+			}
+		})
 	}
 }
 
-// transcriptServer is a server of one version.
-type transcriptServer struct {
-	*localpg.Server
+// transcriptVersions are the major versions that the transcripts are played to,
+// after the one that is found first. What is said of no version in particular is
+// said of that one.
+var transcriptVersions = []int{0, 14, 17, 18}
 
-	version string // "15"
+func playTranscript(t *testing.T, server *localpg.Server, version, file string, general bool) {
+	t.Helper()
+	script := readTranscript(t, file)
+	if !script.runsOn(version) {
+		t.Skipf("not on version %s", version)
+	}
+	p := newPlayer(t, server.DSN(localpgtest.DatabaseOn(t, server)), script)
+	outputs := p.playAll()
+	want, got := script.render(version, nil), script.render(version, outputs)
+	if *update && !t.Failed() {
+		script.merge(version, outputs, general)
+		script.write(t)
+	} else if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-update writes what came out):\n%s", file, diff)
+	}
 }
 
-// servers starts the servers that the transcripts are played to. What is said of
-// no version in particular is said of the first.
-func servers(t *testing.T) []transcriptServer {
+func transcriptServer(t *testing.T, major int) *localpg.Server {
 	t.Helper()
-	server := localpgtest.New(t, localpg.Config{Settings: map[string]string{
+	return localpgtest.New(t, localpg.Config{Major: major, Settings: map[string]string{
 		"max_prepared_transactions":  "10",
 		"logical_decoding_work_mem":  "64kB", // larger transactions are spilled to disk, and must look no different
 		"track_commit_timestamp":     "on",
 		"max_slot_wal_keep_size":     "1GB", // else check warns
 		"log_min_duration_statement": "-1",
 	}})
-	return []transcriptServer{{Server: server, version: majorVersion(t, server)}}
 }
 
 func majorVersion(t *testing.T, server *localpg.Server) (version string) {

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type site struct {
 	dir      string
 	server   *localpg.Server
 	database string
+	dsn      string // what the program uses; empty: the server's own
 }
 
 // newSite makes a database of its own and writes the configuration, in which
@@ -44,7 +46,7 @@ func (s *site) configure(t *testing.T, configuration string) {
 func (s *site) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "PG_DSN="+s.server.DSN(s.database))
+	cmd.Env = append(os.Environ(), "PG_DSN="+cmp.Or(s.dsn, s.server.DSN(s.database)))
 	return cmd
 }
 

@@ -62,7 +62,7 @@ func (s *Stack) Run(ctx context.Context, parts Parts) error {
 	if err := s.FindBrokers(ctx); err != nil {
 		return err
 	}
-	if err := s.RequireTopics(ctx, s.topicsOf(parts)); err != nil {
+	if err := s.awaitTopics(ctx, s.topicsOf(parts)); err != nil {
 		return err
 	}
 	if len(s.epochs) > 0 {

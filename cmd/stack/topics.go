@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -78,6 +79,27 @@ func (s *Stack) RequireTopics(ctx context.Context, names []string) error {
 		return fmt.Errorf("%w: %s: create them with \"changefeed init\" or \"changefeed topics create\"", ErrMissingTopics, strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// topicsGrace is how long a topic may be unknown to a broker that answers: one
+// that has just been started does not know all of its topics at once.
+const topicsGrace = 5 * time.Second
+
+// awaitTopics is RequireTopics, but looks again for a while.
+func (s *Stack) awaitTopics(ctx context.Context, names []string) error {
+	again := time.NewTicker(tryPause)
+	defer again.Stop()
+	for deadline := time.Now().Add(topicsGrace); ; {
+		err := s.RequireTopics(ctx, names)
+		if !errors.Is(err, ErrMissingTopics) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func missingTopics(ctx context.Context, adm *kadm.Client, names []string) ([]string, error) {

@@ -1,6 +1,7 @@
 package localpg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,8 @@ type finder struct {
 	folders []string // patterns of system folders
 	cache   string   // folder of downloaded binaries
 	as      *account // who will run them
+	major   int      // the only version wanted; 0: oldest or later
+	release release  // what is downloaded
 	logger  *slog.Logger
 	// download fills an empty folder with a server's files.
 	download func(ctx context.Context, folder, archives string) error
@@ -54,9 +57,10 @@ func newFinder(cfg Config, as *account) (*finder, error) {
 	if err != nil {
 		return nil, err
 	}
+	r := release{version: releases[cmp.Or(cfg.Major, downloadMajor)], repository: cfg.Repository}
 	return &finder{
 		path: os.Getenv("PATH"), folders: systemFolders, cache: cache, as: as,
-		logger: cfg.Logger, download: downloadArchive,
+		major: cfg.Major, release: r, logger: cfg.Logger, download: r.download,
 	}, nil
 }
 
@@ -65,7 +69,7 @@ func (f *finder) find(ctx context.Context) (binaries, error) {
 	var refused []error
 	for dir := range f.candidates(ctx) {
 		b, err := inspect(ctx, dir, f.as)
-		if err == nil && b.version.Major < oldest {
+		if err == nil && !f.wants(b.version) {
 			err = fmt.Errorf("%s holds version %s", dir, b.version)
 		}
 		if err == nil {
@@ -83,8 +87,20 @@ func (f *finder) find(ctx context.Context) (binaries, error) {
 	if ctx.Err() != nil {
 		return binaries{}, fmt.Errorf("find PostgreSQL: %w", err)
 	}
-	return binaries{}, fmt.Errorf("find PostgreSQL %d or later: %w: %w (install it, for example with `apt-get install postgresql` or `brew install postgresql`, or put the folder of initdb and postgres on PATH)",
-		oldest, ErrUnavailable, errors.Join(append(refused, err)...))
+	wanted := strconv.Itoa(oldest) + " or later"
+	if f.major != 0 {
+		wanted = strconv.Itoa(f.major)
+	}
+	return binaries{}, fmt.Errorf("find PostgreSQL %s: %w: %w (install it, for example with `apt-get install postgresql` or `brew install postgresql`, or put the folder of initdb and postgres on PATH)",
+		wanted, ErrUnavailable, errors.Join(append(refused, err)...))
+}
+
+// wants reports whether a version will do.
+func (f *finder) wants(v Version) bool {
+	if f.major != 0 {
+		return v.Major == f.major
+	}
+	return v.Major >= oldest
 }
 
 // candidates yields the folders that hold both programs, the preferred first.

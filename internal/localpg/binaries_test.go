@@ -55,6 +55,22 @@ func TestNewestSystemFolderComesFirst(t *testing.T) {
 		filepath.Join(root, "100", "bin"), Version{100, 1})
 }
 
+func TestOtherMajorVersionsArePassedOverWhereOneIsWanted(t *testing.T) {
+	root := t.TempDir()
+	for _, version := range []string{"14", "15", "17"} {
+		plant(t, filepath.Join(root, version, "bin"), version+".3")
+	}
+	folders := []string{filepath.Join(root, "*", "bin")}
+	expectFound(t, &finder{folders: folders, major: 14}, filepath.Join(root, "14", "bin"), Version{14, 3})
+
+	f := testFinder(t, &finder{folders: folders, major: 16, release: release{version: releases[16]}})
+	f.download = func(_ context.Context, folder, _ string) error {
+		plant(t, filepath.Join(folder, "bin"), "16.15")
+		return nil
+	}
+	expectFound(t, f, filepath.Join(f.cache, "postgresql-16.15.0", "bin"), Version{16, 15})
+}
+
 func TestUnusableBinariesArePassedOver(t *testing.T) {
 	root := t.TempDir()
 	plant(t, filepath.Join(root, "old"), "14.9")

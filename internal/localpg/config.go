@@ -16,6 +16,15 @@ type Config struct {
 	// logical replication. Empty: searched for, see the package documentation.
 	BinDir string
 
+	// Major is the major version to run, from 14 to 18, of any minor version where
+	// one is installed, downloaded elsewhere. 0: 15 or later. It is not looked at
+	// where BinDir is given.
+	Major int
+
+	// Repository is the URL of the Maven repository that a server is downloaded
+	// from. Empty: Maven Central.
+	Repository string
+
 	// CacheDir keeps downloaded binaries. Empty: "changefeed" in the user's
 	// cache folder, or /var/cache/changefeed where the server's account cannot
 	// enter that one.
@@ -54,6 +63,9 @@ var ownSettings = []string{
 // Validate reports every problem of the configuration.
 func (c Config) Validate() error {
 	var problems []error
+	if _, known := releases[c.Major]; c.Major != 0 && !known {
+		problems = append(problems, fmt.Errorf("major version %d: not one of %v", c.Major, slices.Sorted(maps.Keys(releases))))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Settings)) {
 		switch {
 		case !settingName.MatchString(name):

@@ -9,7 +9,8 @@
 // has none is filled once from Maven Central. Each candidate is asked for its
 // version under the account that will run the server, so one that this account
 // may not execute is passed over. With none left, Start returns an error that
-// wraps [ErrUnavailable].
+// wraps [ErrUnavailable]. [Config.Major] asks for one version instead: others
+// are passed over, and that one is downloaded.
 //
 // # Account
 //

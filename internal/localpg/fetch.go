@@ -1,6 +1,7 @@
 package localpg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,24 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-// downloadVersion is the server that is downloaded where none is installed.
-const downloadVersion = embeddedpostgres.PostgresVersion("17.11.0")
+// releases are the servers that can be downloaded, by major version.
+var releases = map[int]embeddedpostgres.PostgresVersion{
+	14: "14.24.0",
+	15: "15.19.0",
+	16: "16.15.0",
+	17: "17.11.0",
+	18: "18.6.0",
+}
+
+// downloadMajor is the one that is downloaded where any would do and none is
+// installed.
+const downloadMajor = 17
+
+// release is a server in a repository of archives.
+type release struct {
+	version    embeddedpostgres.PostgresVersion
+	repository string // URL of a Maven repository; empty: Maven Central
+}
 
 // downloadTimeout bounds one download of about 15 MB.
 const downloadTimeout = 10 * time.Minute
@@ -42,7 +59,7 @@ func cacheFolder(configured string, as *account) (string, error) {
 // fetch returns the binaries of the cache, downloading them first if it has
 // none. Processes that want to download at the same time take turns.
 func (f *finder) fetch(ctx context.Context) (binaries, error) {
-	final := filepath.Join(f.cache, "postgresql-"+string(downloadVersion))
+	final := filepath.Join(f.cache, "postgresql-"+string(f.release.version))
 	bin := filepath.Join(final, "bin")
 	if _, ok := serverFolder(bin); ok {
 		return inspect(ctx, bin, f.as)
@@ -85,8 +102,8 @@ func (f *finder) fill(ctx context.Context, final string) error {
 	}
 	defer os.RemoveAll(work)
 
-	f.logger.InfoContext(ctx, "no PostgreSQL is installed here: downloading one, once (about 15 MB)",
-		"version", string(downloadVersion), "folder", final)
+	f.logger.InfoContext(ctx, "no such PostgreSQL is installed here: downloading one, once (about 15 MB)",
+		"version", string(f.release.version), "folder", final)
 	server := filepath.Join(work, "server")
 	if err := f.download(ctx, server, work); err != nil {
 		return err
@@ -97,7 +114,7 @@ func (f *finder) fill(ctx context.Context, final string) error {
 	return nil
 }
 
-// downloadArchive downloads a server for this system, checks its checksum and
+// download downloads a server for this system, checks its checksum and
 // unpacks it into folder; the archive itself is left in archives.
 //
 // The library can only download as the first part of starting a server. It is
@@ -105,9 +122,13 @@ func (f *finder) fill(ctx context.Context, final string) error {
 // refuses before it has made anything; what counts is whether the programs are
 // there afterwards. It can also not be interrupted: when ctx ends, its goroutine
 // is left to end with its transfer, writing nowhere but below archives.
-func downloadArchive(ctx context.Context, folder, archives string) error {
-	library := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
-		Version(downloadVersion).
+func (r release) download(ctx context.Context, folder, archives string) error {
+	cfg := embeddedpostgres.DefaultConfig()
+	if r.repository != "" {
+		cfg = cfg.BinaryRepositoryURL(r.repository)
+	}
+	library := embeddedpostgres.NewDatabase(cfg.
+		Version(r.version).
 		CachePath(archives).
 		BinariesPath(folder).
 		RuntimePath(filepath.Join(archives, "runtime")).
@@ -119,7 +140,7 @@ func downloadArchive(ctx context.Context, folder, archives string) error {
 	go func() { finished <- library.Start() }()
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("download PostgreSQL %s: %w", downloadVersion, ctx.Err())
+		return fmt.Errorf("download PostgreSQL %s: %w", r.version, ctx.Err())
 	case err := <-finished:
 		if _, ok := serverFolder(filepath.Join(folder, "bin")); ok {
 			return nil
@@ -127,7 +148,7 @@ func downloadArchive(ctx context.Context, folder, archives string) error {
 		if err == nil {
 			err = errors.New("the archive holds no server")
 		}
-		return fmt.Errorf("download PostgreSQL %s from Maven Central: %w", downloadVersion, err)
+		return fmt.Errorf("download PostgreSQL %s from %s: %w", r.version, cmp.Or(r.repository, "Maven Central"), err)
 	}
 }
 

@@ -10,16 +10,23 @@
 // with [Main]. A test that changes settings, restarts the server or takes it away
 // makes its own with [New].
 //
+// The version is whichever is found first, 15 or later; CHANGEFEED_TEST_POSTGRES
+// names another major version for all tests, and [Version] for one. Those that
+// are not installed are downloaded from Maven Central, or from the repository
+// whose URL is in CHANGEFEED_MAVEN_REPOSITORY.
+//
 // Where PostgreSQL can neither be found nor downloaded, a test is skipped. With
 // CHANGEFEED_TEST_STRICT=1 it fails.
 package localpgtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,7 +46,7 @@ func New(tb testing.TB, cfg localpg.Config) *localpg.Server {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), limit)
 	defer cancel()
-	server, err := localpg.Start(ctx, cfg)
+	server, err := start(ctx, cfg)
 	require(tb, err)
 	tb.Cleanup(func() {
 		if tb.Failed() {
@@ -52,26 +59,62 @@ func New(tb testing.TB, cfg localpg.Config) *localpg.Server {
 	return server
 }
 
-// shared is the server of this test binary. A failure to start is final, so that
-// every test tells the same.
-var shared struct {
+// sharedServer is one server of this test binary. A failure to start is final, so
+// that every test tells the same.
+type sharedServer struct {
 	once   sync.Once
 	server *localpg.Server
 	err    error
+}
+
+// shared are the servers of this test binary, by the major version asked for.
+var shared struct {
+	mu       sync.Mutex
+	versions map[int]*sharedServer
 }
 
 // Shared returns the server of this test binary, with the settings of a zero
 // [localpg.Config]. Tests must not halt it or change its settings.
 func Shared(tb testing.TB) *localpg.Server {
 	tb.Helper()
-	shared.once.Do(func() {
+	return Version(tb, 0)
+}
+
+// Version is [Shared] with a server of a major version.
+func Version(tb testing.TB, major int) *localpg.Server {
+	tb.Helper()
+	shared.mu.Lock()
+	s := shared.versions[major]
+	if s == nil {
+		s = &sharedServer{}
+		if shared.versions == nil {
+			shared.versions = make(map[int]*sharedServer)
+		}
+		shared.versions[major] = s
+	}
+	shared.mu.Unlock()
+	s.once.Do(func() {
 		// Not the test's context: the server outlives the test.
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
-		shared.server, shared.err = localpg.Start(ctx, localpg.Config{})
+		s.server, s.err = start(ctx, localpg.Config{Major: major})
 	})
-	require(tb, shared.err)
-	return shared.server
+	require(tb, s.err)
+	return s.server
+}
+
+// start starts a server of the version that the environment names, unless the
+// test itself asks for one.
+func start(ctx context.Context, cfg localpg.Config) (*localpg.Server, error) {
+	if text := os.Getenv("CHANGEFEED_TEST_POSTGRES"); text != "" && cfg.Major == 0 {
+		major, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("read CHANGEFEED_TEST_POSTGRES: %w (set it to a major version such as 17)", err)
+		}
+		cfg.Major = major
+	}
+	cfg.Repository = cmp.Or(cfg.Repository, os.Getenv("CHANGEFEED_MAVEN_REPOSITORY"))
+	return localpg.Start(ctx, cfg)
 }
 
 // Database makes an empty database on the shared server, drops it at the end of
@@ -112,24 +155,28 @@ func Command(tb testing.TB, server *localpg.Server, database, name string, args 
 	return cmd
 }
 
-// Main is a [testing.M], or what wraps one, after whose tests the shared server
-// is stopped:
+// Main is a [testing.M], or what wraps one, after whose tests the shared servers
+// are stopped:
 //
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(localpgtest.Main{M: m}) }
 type Main struct {
 	M interface{ Run() int }
 }
 
-// Run runs the tests, stops the shared server, and returns the exit code.
+// Run runs the tests, stops the shared servers, and returns the exit code.
 func (m Main) Run() int {
 	code := m.M.Run()
-	shared.once.Do(func() { shared.err = localpg.ErrStopped })
-	if shared.server == nil {
-		return code
-	}
-	if err := shared.server.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
-		return max(code, 1)
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	for _, s := range shared.versions {
+		s.once.Do(func() { s.err = localpg.ErrStopped })
+		if s.server == nil {
+			continue
+		}
+		if err := s.server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+			code = max(code, 1)
+		}
 	}
 	return code
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,9 +15,11 @@ import (
 
 func TestMain(m *testing.M) {
 	code := Main{M: m}.Run()
-	if shared.server != nil && !errors.Is(shared.server.Err(), localpg.ErrStopped) {
-		fmt.Fprintln(os.Stderr, "Main has not stopped the shared server:", shared.server.Err())
-		code = 1
+	for major, s := range shared.versions {
+		if s.server != nil && !errors.Is(s.server.Err(), localpg.ErrStopped) {
+			fmt.Fprintf(os.Stderr, "Main has not stopped the shared server of version %d: %v\n", major, s.server.Err())
+			code = 1
+		}
 	}
 	os.Exit(code)
 }
@@ -47,6 +50,21 @@ func TestDatabaseIsNewAndGoneAfterTheTest(t *testing.T) {
 	}
 	if left > 0 {
 		t.Errorf("%d of %q are left", left, names)
+	}
+}
+
+func TestEachMajorVersionCanBeHad(t *testing.T) {
+	for _, major := range []int{14, 15, 16, 17, 18} {
+		t.Run(strconv.Itoa(major), func(t *testing.T) {
+			server := Version(t, major)
+			if got := server.Version().Major; got != major {
+				t.Errorf("got version %d", got)
+			}
+			if Version(t, major) != server {
+				t.Error("a second server was started")
+			}
+			connect(t, server.DSN("postgres"))
+		})
 	}
 }
 
