@@ -33,7 +33,7 @@ var ErrSinkClosed = errors.New("sink is closed")
 // maxHeld bounds the bytes of what is published and above the floor. The client
 // bounds what it buffers, but one record that is not acknowledged keeps the
 // memory of those it was allocated with, and the floor below all that follow.
-const maxHeld = 8 << 20
+const maxHeld = 6 << 20
 
 // recordOverhead is what a record takes beside the bytes of its parts: the
 // structure, which lives until the floor has passed it, and three headers.

@@ -223,8 +223,8 @@ func TestKafkaSinkHoldsABoundedNumberOfBytes(t *testing.T) {
 				published += len(batch)
 			}
 		}
-		if !errors.Is(err, context.DeadlineExceeded) || published < 10_000 {
-			t.Errorf("%d changes went in behind one that is stuck, then %v: want some ten thousand, then no room", published, err)
+		if !errors.Is(err, context.DeadlineExceeded) || published < 5_000 || published > 20_000 {
+			t.Errorf("%d changes went in behind one that is stuck, then %v: want some thousand, then no room", published, err)
 		}
 	})
 }

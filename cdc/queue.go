@@ -8,7 +8,7 @@ import (
 const (
 	// queueBytes bounds what waits to be published. Twice as much can be held:
 	// the batch that is being published was a full queue before.
-	queueBytes = 2 << 20
+	queueBytes = 1 << 20
 	// queueChunk documents are put under one lock.
 	queueChunk = 256
 )

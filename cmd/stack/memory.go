@@ -9,7 +9,7 @@ import (
 // Go does not manage included: a publisher holds some queues, and bounds them, so
 // that a heap grown to twice of what is in use is a waste.
 const (
-	publishMemory   = 24 << 20
+	publishMemory   = 16 << 20
 	publisherMemory = 20 << 20
 )
 
