@@ -146,4 +146,4 @@ func (c comparison) check(t *testing.T) {
 
 // wantNoRepeats says whether a publisher that was killed is expected to repeat
 // nothing. A repeat has the position of the record that it repeats.
-const wantNoRepeats = false
+const wantNoRepeats = true
