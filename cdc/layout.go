@@ -17,9 +17,9 @@ import (
 const layoutVersion = 1
 
 // layoutOf says what positions depend on beside the log: the rules of assembly,
-// the limits of pieces, the topics of messages, and of the routes all that decides which documents there
-// are, in which order, on which topics, and how their bytes are counted. What
-// only decides what a change says is left out.
+// the limits of pieces, the topics of messages, and of the routes all that decides
+// which documents there are, in which order, on which topics, and how their bytes
+// are counted. What only decides what a change says is left out.
 func layoutOf(cfg *Config) string {
 	type table struct {
 		Name, Parent TableName
@@ -47,11 +47,12 @@ func layoutOf(cfg *Config) string {
 // that is detached, or a table that is renamed, takes its rows out of transactions
 // that are read again, and so their numbers.
 func layoutOfTables(tables map[uint32]TableName) string {
-	sum := sha256.New()
+	var text []byte
 	for _, oid := range slices.Sorted(maps.Keys(tables)) {
-		fmt.Fprintf(sum, "%d %s\n", oid, tables[oid].SQL())
+		text = fmt.Appendf(text, "%d %s\n", oid, tables[oid].SQL())
 	}
-	return " tables=" + hex.EncodeToString(sum.Sum(nil)[:8])
+	sum := sha256.Sum256(text)
+	return " tables=" + hex.EncodeToString(sum[:8])
 }
 
 // layoutChanges lists the parts of a layout that differ, for people.
