@@ -140,10 +140,3 @@ func (c comparison) check(t *testing.T) {
 		t.Error("nothing was published: nothing was tested")
 	}
 }
-<<<<<<< HEAD
-
-// wantNoRepeats says whether a publisher that was killed is expected to repeat
-// nothing. A repeat has the position of the record that it repeats.
-const wantNoRepeats = true
-=======
->>>>>>> bb48db4300e1d511e0d01622e81902184f759a9b
