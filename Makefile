@@ -57,14 +57,14 @@ chaos: ## kill everything under load for DURATION (60s) and compare topics with 
 		-chaos.duration $(DURATION) -chaos.seed $(SEED)
 
 .PHONY: versions
-versions: ## run the publisher's live tests on the PostgreSQL of each of VERSIONS (14 17 18); transcripts do so by themselves
+versions: ## run the publisher's live tests on the PostgreSQL of each of VERSIONS (14 17 18)
 	@$(GO) test -c -o bin/cdc.test ./cdc
 	@for version in $(VERSIONS); do \
 		echo "== PostgreSQL $$version"; \
 		(cd cdc && CHANGEFEED_TEST_POSTGRES=$$version ../bin/cdc.test -test.timeout 5m -test.run '$(VERSION_TESTS)') || exit 1; \
 	done
 
-VERSION_TESTS = ^Test(RestartBetweenAdjacentCommits.*|NothingBeyondTheServersOwnFlush.*|LostSessions.*|ServerThatGoesAway.*|SecondPublisher.*|WhatTheServerLacks.*|PartitionsBelong.*)$$
+VERSION_TESTS = ^Test(Transcripts|RestartBetweenAdjacentCommits.*|NothingBeyondTheServersOwnFlush.*|LostSessions.*|ServerThatGoesAway.*|SecondPublisher.*|WhatTheServerLacks.*|PartitionsBelong.*)$$
 
 .PHONY: lint
 lint: $(GOLANGCI) ## run golangci-lint, layering and formatting included
