@@ -28,7 +28,8 @@ const readableColumns = `SELECT string_agg(table_name || '.' || column_name, ' '
 FROM information_schema.column_privileges WHERE grantee = 'feed' AND table_schema = 'sales'`
 
 func TestARoleWithTheRightsThatCheckTellsPublishes(t *testing.T) {
-	s := newSite(t, localpgtest.New(t, localpg.Config{}), rightsConfiguration)
+	server := localpgtest.New(t, localpg.Config{Settings: map[string]string{"max_slot_wal_keep_size": "1GB"}})
+	s := newSite(t, server, rightsConfiguration)
 	s.exec(t, `CREATE ROLE feed LOGIN; CREATE ROLE owner LOGIN REPLICATION;
 GRANT CREATE ON DATABASE `+s.database+` TO owner; CREATE SCHEMA sales AUTHORIZATION owner; SET ROLE owner;
 CREATE TABLE sales.orders (id bigint PRIMARY KEY, tenant text NOT NULL, secret text);

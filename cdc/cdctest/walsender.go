@@ -80,7 +80,7 @@ func NewWalsender(publications ...string) *Walsender {
 // the oldest transaction, routed tables that are not published.
 const (
 	OfSlot        = "safe_wal_size"
-	OfOldest      = "pg_stat_activity"
+	OfOldest      = "pg_prepared_xacts"
 	OfUnpublished = "pg_partition_tree"
 )
 
