@@ -71,7 +71,6 @@ func (l *live) startWith(deps cdc.Deps) {
 		l.Fatal(err)
 	}
 	l.run()
-	l.fence()
 }
 
 // run starts the publisher that is there.

@@ -70,7 +70,7 @@ func TestPartitionThatCameLaterIsWarnedOfAndPublishedByAnotherSetUp(t *testing.T
 	}
 	db.writes("orders")
 	db.follow(f, f.Remedies[0])
-	if f := find(db.preflight(), "warn"); f != nil {
+	if f := find(db.preflight(), "warn: table"); f != nil {
 		t.Errorf("still: %s", f)
 	}
 	db.writes("orders")
@@ -162,7 +162,7 @@ INSERT INTO special VALUES (101, 'acme', 'web')`, ordersRoute())
 	db.accepts()
 	f := db.want("warn: table public.orders: of its parts these are not published", "public.late")
 	db.follow(f, f.Remedies[0])
-	if f := find(db.preflight(), "warn"); f != nil {
+	if f := find(db.preflight(), "warn: table"); f != nil {
 		t.Errorf("still: %s", f)
 	}
 	db.writes("orders")
