@@ -13,7 +13,7 @@ const (
 	// gatherTime is how long the first of them may wait for the others.
 	gatherTime = 2 * time.Millisecond
 	// gatherFrom bytes within gatherWithin make it worth while, the rate of some
-	// thousand commits a second. It goes on at half of that rate.
+	// thousand commits a second.
 	gatherFrom   = 10 << 10
 	gatherWithin = 10 * time.Millisecond
 )
@@ -27,7 +27,7 @@ const (
 //
 //	off ── gatherFrom within gatherWithin ──▶ on
 //	 ▲                                        │
-//	 └── less than half of that rate ─────────┘ looked at each gatherTime
+//	 └── less than that rate ─────────────────┘ looked at each gatherTime
 type gather struct {
 	set func(bytes int) error // the socket's low-water mark; nil: it has none
 
@@ -59,7 +59,7 @@ func (g *gather) late(conn net.Conn) error { return g.turn(conn, time.Now()) }
 // turn begins a gatherTime, or leaves it at that, by what was read since the last
 // one.
 func (g *gather) turn(conn net.Conn, now time.Time) error {
-	enough := 2*int64(g.bytes)*int64(gatherWithin) >= gatherFrom*int64(now.Sub(g.since))
+	enough := int64(g.bytes)*int64(gatherWithin) >= gatherFrom*int64(now.Sub(g.since))
 	g.since, g.bytes = now, 0
 	if !enough {
 		return g.stop(conn)
