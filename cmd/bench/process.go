@@ -27,7 +27,7 @@ type process struct {
 func (b *bench) start(ctx context.Context, j job) (*process, error) {
 	p := &process{kind: j.Kind, stderr: new(strings.Builder)}
 	p.cmd = exec.CommandContext(ctx, b.Program[0], b.Program[1:]...) //nolint:gosec // this program itself
-	p.cmd.Stderr = io.MultiWriter(p.stderr, b.Progress) // a worker that waits says for what
+	p.cmd.Stderr = io.MultiWriter(p.stderr, b.Progress)              // a worker that waits says for what
 	p.cmd.WaitDelay = endTime
 	input, err := p.cmd.StdinPipe()
 	if err != nil {
