@@ -56,8 +56,8 @@ func TestTheSecondInterruptEndsAtOnce(t *testing.T) {
 	broker.waitFor(t, "embedded broker started")
 	s.must(t, "init")
 	publisher := s.start(t, "publish")
-	publisher.waitFor(t, "replication started")
-	broker.kill() // so that the publisher has something that it cannot drain
+	publisher.waitFor(t, "positions begin their first epoch") // it has no more to read back
+	broker.kill()                                             // so that the publisher has something that it cannot drain
 	s.exec(t, "INSERT INTO orders VALUES (1, 1)")
 	publisher.waitFor(t, "broker cannot be reached")
 	for _, text := range []string{"once more to stop at once", ""} {
