@@ -305,7 +305,7 @@
 //
 // # Watching
 //
-// A fourth goroutine of a session looks at the slot now and then, on an ordinary
+// A goroutine beside a session looks at the slot now and then, on an ordinary
 // connection of its own, and reports each of these when it begins, with the SQL to
 // act, and when it has ended. It changes nothing, and where it cannot look, the
 // session goes on.

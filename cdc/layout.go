@@ -82,14 +82,3 @@ func partitionChanges(topics []string, before, now changefeed.Offsets) []string 
 	}
 	return changed
 }
-
-// topicsOf lists the topics of a source, those of messages too, each once.
-func topicsOf(cfg *Config) []string {
-	topics := slices.Compact(slices.Sorted(slices.Values(cfg.Topics)))
-	for i := range cfg.Tables {
-		if topic := cfg.Tables[i].Topic; topic != "" && !slices.Contains(topics, topic) {
-			topics = append(topics, topic)
-		}
-	}
-	return topics
-}

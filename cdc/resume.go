@@ -33,7 +33,7 @@ func (s *session) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := decide(saved, &s.origin, back, s.layout, topicsOf(s.cfg), s.otherLog)
+	p := decide(saved, &s.origin, back, s.layout, s.cfg.TopicNames(), s.otherLog)
 	if err := s.settleEpoch(ctx, &p); err != nil {
 		return err
 	}
@@ -81,9 +81,9 @@ func (s *session) readBack(ctx context.Context, saved *Checkpoint) (*tail, error
 		return nil
 	}
 	if saved == nil {
-		back.ends, err = s.deps.Tails.Last(ctx, s.cfg.Source, topicsOf(s.cfg), each)
+		back.ends, err = s.deps.Tails.Last(ctx, s.cfg.Source, s.cfg.TopicNames(), each)
 	} else {
-		back.ends, err = s.deps.Tails.Read(ctx, s.cfg.Source, topicsOf(s.cfg), saved.Offsets, saved.Closed, each)
+		back.ends, err = s.deps.Tails.Read(ctx, s.cfg.Source, s.cfg.TopicNames(), saved.Offsets, saved.Closed, each)
 	}
 	if err != nil {
 		return nil, &interruption{waits: "topics", err: fmt.Errorf("read topics back: %w", err)}
@@ -93,7 +93,7 @@ func (s *session) readBack(ctx context.Context, saved *Checkpoint) (*tail, error
 
 // ends reads where the topics end.
 func (s *session) ends(ctx context.Context) (changefeed.Offsets, error) {
-	return s.deps.Tails.Last(ctx, s.cfg.Source, topicsOf(s.cfg), func(changefeed.Position) error { return nil })
+	return s.deps.Tails.Last(ctx, s.cfg.Source, s.cfg.TopicNames(), func(changefeed.Position) error { return nil })
 }
 
 // settleEpoch takes a new epoch where one is wanted, and says what will come

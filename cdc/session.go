@@ -120,8 +120,9 @@ func (s *session) prepare() {
 // confirmed first: else it would be published again by each new attempt.
 //
 // This goroutine reads, one publishes, one writes status, one saves checkpoints and
-// one watches whether anything comes. The first failure of any, or of the sink, ends all. Status is
-// written from the beginning, because it can take long to find out where to go on.
+// one watches whether anything comes. The first failure of any, or of the sink, ends
+// all. One more looks at the slot, and never fails. Status is written from the
+// beginning, because it can take long to find out where to go on.
 func (s *session) run(ctx context.Context) error {
 	defer s.conn.Close()
 	s.prepare()
