@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -86,7 +87,9 @@ func TestTheServerHearsFromThePublisherWhileTheBrokerIsDown(t *testing.T) {
 // text returns the answer to a query of one row and column.
 func (s *site) text(t *testing.T, query string) (answer string) {
 	t.Helper()
-	if err := s.connect(t).QueryRow(t.Context(), query).Scan(&answer); err != nil {
+	conn := s.connect(t)
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(t.Context(), query).Scan(&answer); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return answer

@@ -60,10 +60,13 @@ func (s *site) connect(t *testing.T) *pgx.Conn {
 	return conn
 }
 
-// exec runs statements.
+// exec runs statements, on a connection of their own: a test can run more of them
+// than the server has connections.
 func (s *site) exec(t *testing.T, sql string) {
 	t.Helper()
-	if _, err := s.connect(t).Exec(t.Context(), sql); err != nil {
+	conn := s.connect(t)
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 }
